@@ -1,0 +1,3 @@
+"""
+The rooms. Each owns its data and speaks to the others in events only.
+"""
