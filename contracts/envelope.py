@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from contracts.events import EVENTS, Event
+from kernel.kafka.message import Message
 
 CONTENT_TYPE: Final = b"application/json"
-Headers = tuple[tuple[str, bytes], ...]
 
 _DECODERS: Final = {event.TYPE: msgspec.json.Decoder(event) for event in EVENTS}
 _ENCODER: Final = msgspec.json.Encoder()
@@ -25,17 +25,6 @@ class Malformed(ValueError):
     """
     A message that is not one of our events. It will not become one by trying again.
     """
-
-
-class Sealed(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    An event ready for the wire.
-    """
-
-    event_id: str
-    type: str
-    body: bytes
-    source: str
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,27 +37,25 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str | None = None
 
 
-def seal(event: Event, *, event_id: str, source: str) -> Sealed:
+def seal(event: Event, *, event_id: str, key: str, source: str, partition: int | None = None) -> Message:
     """
-    Encode `event` under a stable `event_id`. `source` is the room that says it.
+    `event` as a message under a stable `event_id`. `source` is the room that says it.
     """
-    return Sealed(event_id=event_id, type=event.TYPE, body=_ENCODER.encode(event), source=source)
-
-
-def headers_of(sealed: Sealed, *, traceparent: str | None = None) -> Headers:
-    """
-    The CloudEvents attributes of a sealed event.
-    """
-    attributes: list[tuple[str, bytes]] = [
+    headers = (
         ("ce_specversion", b"1.0"),
-        ("ce_id", sealed.event_id.encode()),
-        ("ce_type", sealed.type.encode()),
-        ("ce_source", f"/antrean/{sealed.source}".encode()),
+        ("ce_id", event_id.encode()),
+        ("ce_type", event.TYPE.encode()),
+        ("ce_source", f"/antrean/{source}".encode()),
         ("content-type", CONTENT_TYPE),
-    ]
-    if traceparent is not None:
-        attributes.append(("traceparent", traceparent.encode()))
-    return tuple(attributes)
+    )
+    return Message(
+        topic=event.TOPIC.name,
+        key=key,
+        event_id=event_id,
+        headers=headers,
+        body=_ENCODER.encode(event),
+        partition=partition,
+    )
 
 
 def unseal(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> Envelope:

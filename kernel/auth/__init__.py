@@ -1,0 +1,3 @@
+"""
+Who asks: Ed25519 tokens (RFC 9068 style JWTs) and passes for the hot path.
+"""

@@ -1,0 +1,3 @@
+"""
+The door to the street: a table of routes, problems as answers, deadlines, drain, and the admin port.
+"""

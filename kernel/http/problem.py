@@ -1,0 +1,188 @@
+"""
+Refusals as RFC 9457 `application/problem+json`, with a stable code, in Indonesian or English.
+
+Rooms list theirs as `ProblemType`s in `problems.py`; routes return `answer(...)` for an
+expected refusal or raise `Problem` from a helper. What is common to all rooms is here.
+"""
+
+import dataclasses
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+_json = msgspec.json.Encoder()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemType:
+    """
+    One way to say no. `code` never changes once published.
+    """
+
+    code: str
+    status: int
+    title_id: str
+    """Indonesian, for people."""
+    title_en: str
+    next_id: str
+    """What to do next, in Indonesian."""
+    next_en: str
+
+
+class Problem(Exception):
+    """
+    A refusal raised where returning one would be noise. `extras` become members of the body.
+    """
+
+    def __init__(self, kind: ProblemType, *, retry_after_seconds: int | None = None, **extras: Any) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.retry_after_seconds = retry_after_seconds
+        self.extras = extras
+
+
+def language_of(request: web.Request) -> str:
+    """
+    `en` if the client prefers English over Indonesian, else `id`.
+    """
+    weights = {"id": 0.0, "en": 0.0}
+    for part in request.headers.get("Accept-Language", "").lower().split(",")[:10]:
+        tag, _, quality = part.strip().partition(";q=")
+        language = tag.split("-")[0]
+        if language in weights:
+            try:
+                weights[language] = max(weights[language], float(quality or 1))
+            except ValueError:
+                continue
+    return "en" if weights["en"] > weights["id"] else "id"
+
+
+def answer(
+    request: web.Request, kind: ProblemType, *, retry_after_seconds: int | None = None, **extras: Any
+) -> web.Response:
+    """
+    The refusal as a response.
+    """
+    english = language_of(request) == "en"
+    body = {
+        "type": f"/problems/{kind.code}",
+        "title": kind.title_en if english else kind.title_id,
+        "status": kind.status,
+        "detail": kind.next_en if english else kind.next_id,
+        "code": kind.code,
+        "instance": request.path,
+        "request_id": request.get("request_id"),
+        **extras,
+    }
+    headers = {"Content-Language": "en" if english else "id", "Cache-Control": "no-store"}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
+        body["retry_after"] = retry_after_seconds
+    return web.Response(
+        status=kind.status, body=_json.encode(body), content_type="application/problem+json", headers=headers
+    )
+
+
+BAD_REQUEST: Final = ProblemType(
+    code="bad_request",
+    status=400,
+    title_id="Permintaan tidak dapat dibaca",
+    title_en="The request cannot be read",
+    next_id="Perbaiki kolom yang disebut lalu kirim lagi.",
+    next_en="Correct the named field and send it again.",
+)
+UNAUTHENTICATED: Final = ProblemType(
+    code="unauthenticated",
+    status=401,
+    title_id="Anda belum masuk, atau sesi Anda sudah berakhir",
+    title_en="You are not signed in, or your sign-in has ended",
+    next_id="Masuk lagi lalu ulangi.",
+    next_en="Sign in again and repeat.",
+)
+FORBIDDEN: Final = ProblemType(
+    code="forbidden",
+    status=403,
+    title_id="Akun ini tidak berhak melakukan itu",
+    title_en="This account may not do that",
+    next_id="Gunakan akun dengan hak yang sesuai.",
+    next_en="Use an account that has the role for it.",
+)
+NOT_FOUND: Final = ProblemType(
+    code="not_found",
+    status=404,
+    title_id="Tidak ditemukan",
+    title_en="Not found",
+    next_id="Periksa alamat atau nomornya.",
+    next_en="Check the address or the number.",
+)
+METHOD_NOT_ALLOWED: Final = ProblemType(
+    code="method_not_allowed",
+    status=405,
+    title_id="Metode tidak tersedia di alamat ini",
+    title_en="This address does not take that method",
+    next_id="Gunakan salah satu metode dalam Allow.",
+    next_en="Use one of the methods in Allow.",
+)
+TOO_LARGE: Final = ProblemType(
+    code="body_too_large",
+    status=413,
+    title_id="Isi permintaan terlalu besar",
+    title_en="The body is too large",
+    next_id="Kirim isi yang lebih kecil.",
+    next_en="Send a smaller body.",
+)
+IDEMPOTENCY_KEY_MISSING: Final = ProblemType(
+    code="idempotency_key_missing",
+    status=400,
+    title_id="Idempotency-Key tidak ada atau tidak sah",
+    title_en="Idempotency-Key is missing or not valid",
+    next_id="Kirim header Idempotency-Key: 8 sampai 128 huruf, angka, titik, titik dua, garis bawah atau tanda hubung.",
+    next_en="Send the header Idempotency-Key: 8 to 128 letters, digits, dots, colons, underscores or hyphens.",
+)
+IDEMPOTENCY_KEY_REUSED: Final = ProblemType(
+    code="idempotency_key_reused",
+    status=422,
+    title_id="Idempotency-Key ini sudah dipakai untuk permintaan lain",
+    title_en="This Idempotency-Key was used for another request",
+    next_id="Pakai kunci baru untuk permintaan baru.",
+    next_en="Use a new key for a new request.",
+)
+STILL_RUNNING: Final = ProblemType(
+    code="still_running",
+    status=409,
+    title_id="Permintaan dengan kunci ini masih dikerjakan",
+    title_en="A request with this key is still being worked on",
+    next_id="Ulangi sebentar lagi dengan kunci yang sama.",
+    next_en="Repeat in a moment with the same key.",
+)
+OUTCOME_UNKNOWN: Final = ProblemType(
+    code="outcome_unknown",
+    status=503,
+    title_id="Jawaban belum diketahui",
+    title_en="The outcome is not known yet",
+    next_id="Ulangi dengan Idempotency-Key yang sama; tidak akan terjadi dua kali.",
+    next_en="Repeat with the same Idempotency-Key; it will not happen twice.",
+)
+INTERNAL: Final = ProblemType(
+    code="internal_error",
+    status=500,
+    title_id="Kesalahan pada sistem kami",
+    title_en="A fault of ours",
+    next_id="Ulangi dengan Idempotency-Key yang sama; sebutkan request_id bila melapor.",
+    next_en="Repeat with the same Idempotency-Key; name the request_id when you report it.",
+)
+
+COMMON: Final = (
+    BAD_REQUEST,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    TOO_LARGE,
+    IDEMPOTENCY_KEY_MISSING,
+    IDEMPOTENCY_KEY_REUSED,
+    STILL_RUNNING,
+    OUTCOME_UNKNOWN,
+    INTERNAL,
+)

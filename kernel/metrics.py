@@ -1,0 +1,85 @@
+"""
+Prometheus metrics: one registry per process, children resolved once.
+
+Rooms declare theirs in `metrics.py` with the functions here; the admin port shows
+them. `.labels()` locks and builds strings, so callers keep the child they use often.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+REGISTRY = CollectorRegistry(auto_describe=True)
+LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
+    """
+    Something that only goes up; name ends in `_total`.
+    """
+    return Counter(name, help_, labels, registry=REGISTRY)
+
+
+def gauge(name: str, help_: str, labels: tuple[str, ...] = ()) -> Gauge:
+    """
+    Something that goes up and down.
+    """
+    return Gauge(name, help_, labels, registry=REGISTRY)
+
+
+def histogram(name: str, help_: str, labels: tuple[str, ...] = ()) -> Histogram:
+    """
+    How long something took; name ends in `_seconds`.
+    """
+    return Histogram(name, help_, labels, registry=REGISTRY, buckets=LATENCY_BUCKETS_SECONDS)
+
+
+def render() -> bytes:
+    """
+    All metrics in Prometheus' text format.
+    """
+    return generate_latest(REGISTRY)
+
+
+def catalogue() -> frozenset[str]:
+    """
+    Every sample name that any process can show: the families of kernel and of every room.
+
+    Dashboards and alerts are tested against it, so that none asks for a metric nobody has.
+    """
+    for package in ("kernel", "services"):
+        _import_metrics_of(package)
+    return frozenset(_sample_names())
+
+
+def _import_metrics_of(package: str) -> None:
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if module.name.rsplit(".", 1)[-1] == "metrics":
+            importlib.import_module(module.name)
+
+
+def _sample_names() -> Iterator[str]:
+    for collector in list(REGISTRY._collector_to_names):  # noqa: SLF001 - the library has no public way to list them
+        if not isinstance(collector, MetricWrapperBase):
+            continue
+        for family in collector.describe():
+            if family.type == "counter":
+                yield f"{family.name}_total"
+            elif family.type == "histogram":
+                yield from (f"{family.name}_{part}" for part in ("bucket", "sum", "count"))
+            else:
+                yield family.name
+
+
+http_requests = counter("http_requests_total", "Answers given, by route and status.", ("route", "method", "status"))
+http_request_seconds = histogram("http_request_seconds", "Time from request to answer.", ("route",))
+consumer_events = counter("consumer_events_total", "Events taken: done, again, retried, dead.", ("consumer", "outcome"))
+consumer_lag = gauge("consumer_lag_events", "Messages in the topic not yet handled.", ("consumer",))
+consumer_restarts = counter("consumer_restarts_total", "Times a consumer was made anew.", ("consumer",))
+outbox_published = counter("outbox_published_total", "Messages the broker has acknowledged.", ("schema",))
+outbox_unpublished = gauge("outbox_unpublished_rows", "Rows waiting for the broker.", ("schema",))
+process_ready = gauge("process_ready", "1 while the readiness probe says yes.")

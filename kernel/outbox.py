@@ -1,0 +1,137 @@
+"""
+The outbox: a message is written with the fact it tells, and told to Kafka after the commit.
+
+`append` is called by use cases inside their transaction. `OutboxRelay.run` is a task of a
+room's worker; an advisory lock lets one relay per schema be active, any number stand by.
+Rows are read by transaction snapshot, because sequence order is not commit order, and kept
+for a while: a broker with another history (a new cluster id) is told everything again.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from kernel import metrics
+from kernel.errors import Retryable
+from kernel.kafka.message import Message, pack_headers, unpack_headers
+from kernel.kafka.producer import Producer, cluster_id
+from kernel.log import get_logger
+from kernel.postgres import Connection, Database
+from kernel.settings import KafkaSettings
+from kernel.sql import load_queries
+
+log = get_logger(__name__)
+SQL = load_queries(Path(__file__).parent / "sql" / "queries.sql")
+
+BATCH_ROWS_MAX = 500
+POLL_SECONDS = 0.05
+"""An idle relay looks this often: NOTIFY would serialise commits of the whole database."""
+KEEP = timedelta(days=3)
+CLUSTER_CHECK_SECONDS = 5.0
+TIDY_SECONDS = 1.0
+_LOCK_CLASS = 0x6F7574
+
+
+async def append(connection: Connection, messages: Sequence[Message]) -> None:
+    """
+    Say messages in the caller's transaction. The same event id again changes nothing.
+    """
+    if messages:
+        await connection.execute(
+            SQL.append_outbox,
+            [message.event_id for message in messages],
+            [message.topic for message in messages],
+            [message.key for message in messages],
+            [pack_headers(message.headers) for message in messages],
+            [message.body for message in messages],
+        )
+
+
+class OutboxRelay:
+    """
+    Carries one schema's outbox to Kafka.
+    """
+
+    def __init__(self, database: Database, producer: Producer, settings: KafkaSettings) -> None:
+        self._database = database
+        self._producer = producer
+        self._settings = settings
+        self._published = metrics.outbox_published.labels(database.schema)
+        self._unpublished = metrics.outbox_unpublished.labels(database.schema)
+        self._checked_at = 0.0
+        self._tidied_at = 0.0
+
+    async def run(self) -> None:
+        """
+        Relay until cancelled. Trouble is logged and tried again; nothing is skipped.
+        """
+        while True:
+            try:
+                await self._lead()
+            except Retryable as error:
+                log.warning("outbox_waits", schema=self._database.schema, error=str(error))
+                await asyncio.sleep(1.0)
+
+    async def _lead(self) -> None:
+        async with self._database.connection() as leader:
+            while not await self._elected(leader):  # noqa: ASYNC110 - the other end is another process
+                await asyncio.sleep(1.0)
+            self._checked_at = self._tidied_at = 0.0
+            try:
+                while True:
+                    await self._greet_cluster()
+                    if await self._publish_some(leader) < BATCH_ROWS_MAX:
+                        await self._tidy(leader)
+                        await asyncio.sleep(POLL_SECONDS)
+            finally:
+                # The pool does not reset sessions, so the lock is given back by name.
+                await asyncio.shield(
+                    leader.execute("SELECT pg_advisory_unlock($1, hashtext($2))", _LOCK_CLASS, self._database.schema)
+                )
+
+    async def _elected(self, leader: Connection) -> bool:
+        won: bool = await leader.fetchval(
+            "SELECT pg_try_advisory_lock($1, hashtext($2))", _LOCK_CLASS, self._database.schema
+        )
+        return won
+
+    async def _publish_some(self, leader: Connection) -> int:
+        rows = await leader.fetch(SQL.read_outbox, BATCH_ROWS_MAX)
+        if not rows:
+            return 0
+        await self._producer.publish(
+            [
+                Message(
+                    topic=row["topic"],
+                    key=row["key"],
+                    event_id=row["event_id"],
+                    headers=unpack_headers(row["headers"]),
+                    body=row["body"],
+                )
+                for row in rows
+            ]
+        )
+        await leader.execute(SQL.mark_published, [row["id"] for row in rows])
+        self._published.inc(len(rows))
+        return len(rows)
+
+    async def _greet_cluster(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._checked_at and now - self._checked_at < CLUSTER_CHECK_SECONDS:
+            return
+        current = await cluster_id(self._settings)
+        async with self._database.transaction() as connection:
+            before = await connection.fetchval(SQL.remember_cluster, current)
+            if before is not None and before != current:
+                log.warning("outbox_announced_again", schema=self._database.schema, before=before, now=current)
+                await connection.execute(SQL.announce_again)
+        self._checked_at = now
+
+    async def _tidy(self, leader: Connection) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._tidied_at < TIDY_SECONDS:
+            return
+        self._unpublished.set(await leader.fetchval(SQL.count_unpublished))
+        await leader.execute(SQL.delete_published, KEEP, 1000)
+        self._tidied_at = now

@@ -1,0 +1,36 @@
+"""
+The Valkey client as the hot path needs it: no hidden second try, a deadline on every call.
+
+Called by wiring. redis-py tries a timed-out command again by default, which would be
+a silent double decision; here it never does. One client per process.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from kernel.settings import ValkeySettings
+
+
+@asynccontextmanager
+async def valkey_client(settings: ValkeySettings) -> AsyncIterator[Redis]:
+    """
+    Open a client; replies are bytes. Closed with the context.
+    """
+    pool = BlockingConnectionPool.from_url(
+        settings.url,
+        max_connections=settings.connections_max,
+        timeout=settings.call_timeout_seconds,
+        socket_timeout=settings.call_timeout_seconds,
+        socket_connect_timeout=settings.call_timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+    )
+    client: Redis = Redis.from_pool(pool)
+    try:
+        yield client
+    finally:
+        await client.aclose()
