@@ -1,0 +1,132 @@
+"""
+One citizen's release: he asks, is told yes or no, and pays, forgets or gives back.
+
+Called by `ops.release.run`, one task per citizen. Speaks HTTP only.
+"""
+
+import asyncio
+import zlib
+
+from ops.release.citizens import Citizen, Ending, Quirk
+from ops.release.street import Answer, Street
+from ops.release.tally import Acknowledged, Tally
+
+ALTERNATIVES_TRIED_MAX = 2
+INVOICE_PATIENCE_SECONDS = 60.0
+HELD = 201
+
+
+async def live(citizen: Citizen, street: Street, tally: Tally) -> None:
+    """
+    From the button to the end of his part.
+    """
+    await asyncio.sleep(citizen.delay_seconds)
+    held = await _reserve(citizen, street, tally)
+    if held is None:
+        return
+    if citizen.quirk is Quirk.TRIES_SECOND:
+        await _try_second(citizen, street, tally)
+    await _end(citizen, held.body["reservation_id"], street, tally)
+
+
+async def _reserve(citizen: Citizen, street: Street, tally: Tally) -> Answer | None:
+    slot_id, key = citizen.wish, citizen.key
+    for attempt in range(1 + ALTERNATIVES_TRIED_MAX):
+        answer = await _ask(citizen, slot_id, key, street, tally)
+        if answer.status == HELD:
+            return answer
+        alternatives = answer.body.get("alternatives") or []
+        if answer.code != "sold_out" or not alternatives:
+            return None
+        slot_id = alternatives[zlib.crc32(key.encode()) % len(alternatives)]["slot_id"]
+        key = f"{citizen.key}-{attempt + 2}"
+    return None
+
+
+async def _ask(citizen: Citizen, slot_id: str, key: str, street: Street, tally: Tally) -> Answer:
+    tally.asked += 1
+    copies = 2 if citizen.quirk is Quirk.DOUBLE_CLICKS else 1
+    answers = list(await asyncio.gather(*(_post(citizen, slot_id, key, street) for _ in range(copies))))
+    if citizen.quirk is Quirk.RETRIES:
+        answers.append(await _post(citizen, slot_id, key, street))
+    tally.replayed += sum(answer.replayed for answer in answers)
+    held = [answer for answer in answers if answer.status == HELD]
+    for answer in held:
+        tally.acknowledge(
+            Acknowledged(
+                reservation_id=answer.body["reservation_id"],
+                slot_id=answer.body["slot_id"],
+                account_id=citizen.account.account_id,
+                seats=tuple(answer.body["seats"]),
+            )
+        )
+    if held:
+        return held[0]
+    tally.refused[answers[0].code] += 1
+    return answers[0]
+
+
+async def _post(citizen: Citizen, slot_id: str, key: str, street: Street) -> Answer:
+    return await street.ask(
+        "POST",
+        "/v1/reservations",
+        auth=f"Pass {citizen.account.hot_pass}",
+        key=key,
+        body={"slot_id": slot_id, "person_ids": list(citizen.account.person_ids)},
+    )
+
+
+async def _try_second(citizen: Citizen, street: Street, tally: Tally) -> None:
+    tally.asked += 1
+    answer = await _post(citizen, citizen.wish, f"{citizen.key}-second", street)
+    if answer.status == HELD:
+        tally.broken_promises.append(f"{citizen.account.account_id} holds two reservations")
+    else:
+        tally.refused[answer.code] += 1
+
+
+async def _end(citizen: Citizen, booking_id: str, street: Street, tally: Tally) -> None:
+    bearer = f"Bearer {citizen.account.access_token}"
+    if citizen.ending is Ending.NEVER_PAYS:
+        tally.never_paid += 1
+    elif citizen.ending is Ending.GIVES_BACK:
+        answer = await street.ask(
+            "DELETE",
+            f"/v1/reservations/{booking_id}",
+            auth=f"Pass {citizen.account.hot_pass}",
+            key=f"{citizen.key}-back",
+        )
+        _expect(answer, {202}, "giving back", tally)
+        tally.given_back += 1
+    elif citizen.ending is Ending.CANCELS:
+        await _cancel(citizen, booking_id, bearer, street, tally)
+    else:
+        await _pay(booking_id, bearer, street, tally)
+
+
+async def _cancel(citizen: Citizen, booking_id: str, bearer: str, street: Street, tally: Tally) -> None:
+    path = f"/v1/bookings/{booking_id}"
+    seen = await street.ask_until(path, auth=bearer, status=200, patience_seconds=INVOICE_PATIENCE_SECONDS)
+    if seen is None:
+        tally.broken_promises.append(f"{booking_id} was acknowledged and never recorded")
+        return
+    answer = await street.ask("POST", f"{path}/cancel", auth=bearer, key=f"{citizen.key}-cancel", body={})
+    _expect(answer, {200}, "cancelling", tally)
+    tally.given_back += 1
+
+
+async def _pay(booking_id: str, bearer: str, street: Street, tally: Tally) -> None:
+    invoice = await street.ask_until(
+        f"/v1/bookings/{booking_id}/invoice", auth=bearer, status=200, patience_seconds=INVOICE_PATIENCE_SECONDS
+    )
+    if invoice is None:
+        tally.broken_promises.append(f"{booking_id} never had an invoice")
+        return
+    answer = await street.ask("POST", "/v1/sandbox/bank/payments", body={"billing_code": invoice.body["billing_code"]})
+    _expect(answer, {200, 201, 202}, "paying", tally)
+    tally.paid += 1
+
+
+def _expect(answer: Answer, statuses: set[int], doing: str, tally: Tally) -> None:
+    if answer.status not in statuses:
+        tally.broken_promises.append(f"{doing} was answered {answer.status} {answer.code}")
