@@ -19,7 +19,8 @@ from kernel.http.problem import BAD_REQUEST, IDEMPOTENCY_KEY_MISSING, TOO_LARGE,
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 T = TypeVar("T")
 _json = msgspec.json.Encoder()
-_KEY = re.compile(r"[A-Za-z0-9._:-]{8,128}")
+KEY_PATTERN = r"[A-Za-z0-9._:-]{8,128}"
+_KEY = re.compile(KEY_PATTERN)
 
 
 class Auth(enum.Enum):
