@@ -73,8 +73,8 @@ def unseal(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> Envelope
         raise Malformed(message)
     try:
         event = decoder.decode(body)
-    except msgspec.MsgspecError as error:
-        message = f"body is no {event_type!r}: {error}"
+        named, traceparent = event_id.decode(), (attributes.get("traceparent") or b"").decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = f"message is no {event_type!r}: {error}"
         raise Malformed(message) from error
-    traceparent = attributes.get("traceparent")
-    return Envelope(event_id=event_id.decode(), event=event, traceparent=traceparent.decode() if traceparent else None)
+    return Envelope(event_id=named, event=event, traceparent=traceparent or None)
