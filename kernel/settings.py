@@ -6,6 +6,7 @@ reads them. Never a global, never read at import time.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -102,13 +103,19 @@ def _read(
         faults.append(f"{spec.name} {error}" + ("" if spec.secret else f", got {raw!r}"))
         return
     if isinstance(value, int | float) and not _inside(value, spec):
-        faults.append(f"{spec.name} must be {spec.at_least}..{spec.at_most}, got {value}")
+        faults.append(f"{spec.name} must be {_limits(spec)}" + ("" if spec.secret else f", got {value}"))
         return
     values[field.name] = value
 
 
 def _inside(value: float, spec: Variable) -> bool:
     return (spec.at_least is None or value >= spec.at_least) and (spec.at_most is None or value <= spec.at_most)
+
+
+def _limits(spec: Variable) -> str:
+    if spec.at_most is None:
+        return f"at least {spec.at_least}"
+    return f"at most {spec.at_most}" if spec.at_least is None else f"{spec.at_least}..{spec.at_most}"
 
 
 def _convert(raw: str, kind: Any) -> Any:
@@ -120,9 +127,12 @@ def _convert(raw: str, kind: Any) -> Any:
         raise ValueError("must be 0 or 1")
     if kind in {int, float}:
         try:
-            return kind(raw)
+            number = kind(raw)
         except ValueError:
             raise ValueError("must be a number" if kind is float else "must be a whole number") from None
+        if not math.isfinite(number):
+            raise ValueError("must be a number")
+        return number
     return raw
 
 

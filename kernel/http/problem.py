@@ -48,8 +48,8 @@ def language_of(request: web.Request) -> str:
     """
     weights = {"id": 0.0, "en": 0.0}
     for part in request.headers.get("Accept-Language", "").lower().split(",")[:10]:
-        tag, _, quality = part.strip().partition(";q=")
-        language = tag.split("-")[0]
+        tag, _, parameter = part.partition(";")
+        language, quality = tag.strip().split("-")[0], parameter.strip().removeprefix("q=")
         if language in weights:
             try:
                 weights[language] = max(weights[language], float(quality or 1))

@@ -21,6 +21,8 @@ T = TypeVar("T")
 _json = msgspec.json.Encoder()
 KEY_PATTERN = r"[A-Za-z0-9._:-]{8,128}"
 _KEY = re.compile(KEY_PATTERN)
+_VALUE = re.compile(r"(?<=^Invalid enum value) .*$", re.DOTALL)
+"""msgspec repeats the value of an enumeration, which may be anything a person typed."""
 
 
 class Auth(enum.Enum):
@@ -91,8 +93,8 @@ def decode(raw: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         field = path.rstrip("`").lstrip(".") or _named(reason)
-        raise Problem(BAD_REQUEST, field=field, reason=reason) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(BAD_REQUEST, field=field, reason=_VALUE.sub("", reason)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem(BAD_REQUEST, field="body", reason=f"not JSON: {error}") from None
 
 
