@@ -1,0 +1,3 @@
+"""
+The sub-commands of `antrean`, one module per group, registered in `ops.__main__`.
+"""

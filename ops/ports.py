@@ -1,0 +1,101 @@
+"""
+Which port each program of the stack listens on.
+
+Called once per start. An explicit port (from the environment) is kept or refused,
+last run's port and the default are kept when free, else a free one is taken and
+said. Only looks: binds nothing for longer than the look.
+"""
+
+import dataclasses
+import random
+import socket
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ops.errors import StackError
+
+FREE_FROM, FREE_TO = 20_000, 32_000
+"""Below the range the kernel hands to outgoing connections, so that a stopped stack finds its ports again."""
+TRIES_MAX: Final = 2_000
+
+STORES: Final = {
+    "GATEWAY_PORT": 8080,
+    "VALKEY_PORT": 16379,
+    "POSTGRES_PORT": 15432,
+    "KAFKA_PORT": 19092,
+    "KAFKA_CONTROLLER_PORT": 19093,
+    "SMTP_PORT": 11025,
+    "MAIL_PORT": 18025,
+}
+"""Unusual numbers on purpose: a developer's own Postgres keeps 5432."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    Every port by the name of its variable, and a remark for each that is not the usual one.
+    """
+
+    ports: dict[str, int]
+    remarks: list[str]
+
+
+def is_free(port: int) -> bool:
+    """
+    Whether a program could listen on `port` now, on any address.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # A connection of a previous run in TIME_WAIT does not make the port taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(reserved: set[int], *, free: Callable[[int], bool] = is_free) -> int:
+    """
+    A port nobody listens on and nobody was promised.
+    """
+    for _ in range(TRIES_MAX):
+        port = random.randint(FREE_FROM, FREE_TO)  # a guess, not a secret
+        if port not in reserved and free(port):
+            return port
+    raise StackError(f"no free port found between {FREE_FROM} and {FREE_TO}")
+
+
+def choose(
+    usual: Mapping[str, int | None],
+    environ: Mapping[str, str],
+    saved: Mapping[str, int],
+    *,
+    free: Callable[[int], bool] = is_free,
+) -> Plan:
+    """
+    A port for every variable in `usual`; None as the usual one means any free port will do.
+    """
+    given = {name: _explicit(name, environ[name]) for name in usual if environ.get(name)}
+    taken = {name: port for name, port in given.items() if not free(port)}
+    if taken:
+        raise StackError("; ".join(f"{name}={port} is taken by another program" for name, port in taken.items()))
+    ports = dict(given)
+    remarks: list[str] = []
+    for name, default in usual.items():
+        if name in ports:
+            continue
+        wanted = saved.get(name) or default
+        reserved = set(ports.values())
+        if wanted is not None and wanted not in reserved and free(wanted):
+            ports[name] = wanted
+            continue
+        ports[name] = free_port(reserved | {port for port in usual.values() if port}, free=free)
+        if wanted is not None:
+            remarks.append(f"port {wanted} ({name}) is taken, using {ports[name]}")
+    return Plan(ports=ports, remarks=remarks)
+
+
+def _explicit(name: str, raw: str) -> int:
+    if not raw.isdecimal() or not 1 <= int(raw) <= 65_535:  # noqa: PLR2004  # the last port there is
+        raise StackError(f"{name} must be a port number 1..65535, got {raw!r}")
+    return int(raw)
