@@ -156,7 +156,7 @@ def _payments_stand(evidence: Evidence) -> Iterator[Finding]:
 def _mails_arrive_once(evidence: Evidence) -> Iterator[Finding]:
     arrived: collections.Counter[tuple[str, str]] = collections.Counter()
     for mail in evidence.mails:
-        arrived[mail.template, mail.booking_id or mail.to] += 1
+        arrived[mail.template, mail.subject] += 1
     told = frozenset({"awaiting_payment", "confirmed", "expired", "cancelled", "paid_no_seat", "displaced"})
     expected = {
         (step.state, row.booking_id) for row in evidence.bookings.values() for step in row.history if step.state in told

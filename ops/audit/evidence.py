@@ -88,9 +88,17 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     A mail that arrived.
     """
 
+    n: int
     template: str
-    booking_id: str | None = None
-    to: str = ""
+    booking_id: str = ""
+    to: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """
+        What it is about: a booking, or else a person's address.
+        """
+        return self.booking_id or ", ".join(self.to)
 
 
 class Registration(msgspec.Struct, frozen=True, kw_only=True):
