@@ -56,7 +56,7 @@ def get_logger(name: str) -> Any:
     """
     A logger that names its module.
     """
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
 
 
 def flush() -> None:
