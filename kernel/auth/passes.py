@@ -57,7 +57,7 @@ class PassKeys:
             except binascii.Error:
                 key = b""
             if not key_id or len(key) != _KEY_BYTES or key_id in keys:
-                raise ValueError(f"{variable} must be id:base64[,id:base64…] with keys of 32 bytes and ids of their own")
+                raise ValueError(f"{variable} must be id:base64[,id:base64…] with keys of 32 bytes, ids unlike")
             keys[key_id] = key
         return cls(keys)
 

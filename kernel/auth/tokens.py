@@ -13,6 +13,7 @@ import collections
 from typing import Any
 
 import aiohttp
+import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
@@ -89,6 +90,23 @@ class TokenSigner:
         return dict(KeySet([self._key]).as_dict(private=False))
 
 
+class _Claims(msgspec.Struct, frozen=True):
+    iss: str
+    aud: str
+    sub: str
+    nbf: int
+    exp: int
+    persons: frozenset[str]
+    roles: frozenset[str]
+
+
+def _imported(jwks: dict[str, Any]) -> KeySet:
+    try:
+        return KeySet.import_key_set(jwks)  # type: ignore[arg-type]
+    except (JoseError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"this is no key set: {error!r}") from error
+
+
 class TokenVerifier:
     """
     Verifies tokens of identity.
@@ -96,7 +114,7 @@ class TokenVerifier:
 
     def __init__(self, now_ms: NowMs, *, jwks: dict[str, Any] | None = None) -> None:
         self._now_ms = now_ms
-        self._keys = KeySet.import_key_set(jwks) if jwks else None  # type: ignore[arg-type]
+        self._keys = None if jwks is None else _imported(jwks)
         self._remembered: collections.OrderedDict[str, Principal] = collections.OrderedDict()
 
     @property
@@ -108,9 +126,9 @@ class TokenVerifier:
 
     def replace_keys(self, jwks: dict[str, Any]) -> None:
         """
-        Trust exactly these keys from now on.
+        Trust exactly these keys from now on. Raises `ValueError`, and trusts the old ones, if they are none.
         """
-        self._keys = KeySet.import_key_set(jwks)  # type: ignore[arg-type]
+        self._keys = _imported(jwks)
         self._remembered.clear()
 
     def verify(self, token: str) -> Principal | None:
@@ -135,23 +153,15 @@ class TokenVerifier:
         now = self._now_ms() // 1000
         try:
             decoded = jwt.decode(token, self._keys, algorithms=[ALGORITHM])
-            claims = decoded.claims
-            well_formed = (
-                decoded.header.get("typ") == TYPE
-                and claims["iss"] == ISSUER
-                and claims["aud"] == AUDIENCE
-                and claims["nbf"] <= now < claims["exp"]
-            )
-            if not well_formed:
-                return None
-            return Principal(
-                account_id=str(claims["sub"]),
-                person_ids=frozenset(claims["persons"]),
-                roles=frozenset(claims["roles"]),
-                expires_at_ms=int(claims["exp"]) * 1000,
-            )
-        except (JoseError, KeyError, TypeError, ValueError):
+            claims = msgspec.convert(decoded.claims, _Claims)
+        except (JoseError, KeyError, TypeError, ValueError, msgspec.ValidationError, RecursionError):
             return None
+        ours = decoded.header.get("typ") == TYPE and claims.iss == ISSUER and claims.aud == AUDIENCE
+        if not ours or not claims.nbf <= now < claims.exp:
+            return None
+        return Principal(
+            account_id=claims.sub, person_ids=claims.persons, roles=claims.roles, expires_at_ms=claims.exp * 1000
+        )
 
 
 async def keep_keys_fresh(verifier: TokenVerifier, url: str) -> None:
@@ -167,7 +177,7 @@ async def keep_keys_fresh(verifier: TokenVerifier, url: str) -> None:
                 if jwks != known:
                     verifier.replace_keys(jwks)
                     known = jwks
-            except Retryable as error:
+            except (Retryable, ValueError) as error:
                 log.warning("jwks_not_fetched", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS if verifier.ready else 0.2)
 
