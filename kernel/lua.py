@@ -57,6 +57,8 @@ def load_scripts(folder: Path) -> dict[str, Script]:
         match = _NAME.match(path.name)
         if match is None:
             raise ValueError(f"{path}: name must be verb-N.lua, N the number of keys")
+        if match["verb"] in scripts:
+            raise ValueError(f"{path}: {match['verb']} is there twice")
         scripts[match["verb"]] = _load(path, verb=match["verb"], keys_count=int(match["keys"]))
     return scripts
 
@@ -65,7 +67,9 @@ def _load(path: Path, *, verb: str, keys_count: int) -> Script:
     source = path.read_text(encoding="utf-8")
     if not source.startswith("--[["):
         raise ValueError(f"{path}: opens without a contract header")
-    header = source[: source.index("]]")]
+    header, closed, _ = source.partition("]]")
+    if not closed:
+        raise ValueError(f"{path}: header is not closed")
     keys_named = {int(n) for n in re.findall(r"^\s+KEYS\[(\d+)\]", header, re.MULTILINE)}
     if keys_named != set(range(1, keys_count + 1)):
         raise ValueError(f"{path}: header names KEYS {sorted(keys_named)}, file name says {keys_count}")

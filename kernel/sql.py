@@ -25,7 +25,7 @@ class Queries(dict[str, str]):
 
 def load_queries(path: Path) -> Queries:
     """
-    Read the named blocks of a file. Raises `ValueError` for a name given twice or a block without comment.
+    Read a file's named blocks. Raises `ValueError` for a name given twice and a block without comment or statement.
     """
     parts = _NAME.split(path.read_text(encoding="utf-8"))
     queries = Queries()
@@ -34,5 +34,7 @@ def load_queries(path: Path) -> Queries:
             raise ValueError(f"{path}: block {name!r} is defined twice")
         if not block.lstrip().startswith("--"):
             raise ValueError(f"{path}: block {name!r} does not say what it does")
+        if all(line.startswith("--") for line in block.strip().splitlines()):
+            raise ValueError(f"{path}: block {name!r} does nothing")
         queries[name] = block.strip()
     return queries
