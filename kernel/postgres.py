@@ -7,7 +7,7 @@ Called by wiring and, through `Database`, by stores. Statements come from
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -15,7 +15,11 @@ from asyncpg.pool import PoolConnectionProxy
 from kernel.errors import DeadlineExceeded, Retryable
 from kernel.settings import PostgresSettings
 
-Connection = PoolConnectionProxy[Any] | asyncpg.Connection[Any]
+if TYPE_CHECKING:
+    Connection = PoolConnectionProxy[Any] | asyncpg.Connection[Any]
+else:
+    # Generic in asyncpg's type files alone; at run time neither class can be subscripted.
+    Connection = PoolConnectionProxy | asyncpg.Connection
 
 _UNAVAILABLE = (
     OSError,
