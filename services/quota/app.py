@@ -1,0 +1,134 @@
+"""
+Quota's wiring: three processes, each opened here and closed in reverse.
+
+Called by `__main__`. The only file that builds anything.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from kernel.auth.authenticator import HeaderAuthenticator
+from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
+from kernel.clock import now_ms
+from kernel.http.application import application
+from kernel.kafka.consumer import Consumer
+from kernel.kafka.producer import kafka_producer
+from kernel.process import Process, settings_or_exit
+from kernel.settings import ValkeySettings
+from kernel.valkey import valkey_client
+from services.quota import consumers, routes
+from services.quota.keys import Keys
+from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
+from services.quota.stores.catalogue import Catalogue
+from services.quota.stores.claims import Claims
+from services.quota.stores.decider import Decider
+from services.quota.stores.free import FreePlaces
+from services.quota.stores.holds import Holds
+from services.quota.stores.ledger import Ledger, refuse_forgetful
+from services.quota.stores.outbox import Outbox
+from services.quota.stores.valkey import Valkey
+from services.quota.use_cases.availability import Availability
+from services.quota.use_cases.following import Following
+from services.quota.use_cases.looking_after import Sweep, Watch
+from services.quota.use_cases.reservations import Reservations, underway
+from services.quota.use_cases.telling import Relay
+
+
+async def api(process: Process) -> None:
+    """
+    The hot path: any number of these.
+    """
+    settings = settings_or_exit(ApiSettings)
+    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    catalogue, free, holds = Catalogue(valkey, keys, now_ms), FreePlaces(valkey, keys), Holds(valkey, keys)
+    await catalogue.load()
+    process.spawn("catalogue", catalogue.keep_fresh())
+
+    tokens = TokenVerifier(now_ms)
+    process.spawn("jwks", keep_keys_fresh(tokens, settings.jwks_url))
+    process.ready_when("jwks", _says(lambda: tokens.ready))
+
+    work = await process.open(underway(work_max=settings.decisions_underway_max))
+    app = application(
+        routes.ROUTES,
+        settings.http,
+        authenticator=HeaderAuthenticator(tokens, now_ms, settings.keys_of_passes()),
+        sandbox=settings.sandbox,
+    )
+    app[routes.CATALOGUE] = catalogue
+    app[routes.HOLDS] = holds
+    app[routes.AVAILABILITY] = Availability(catalogue, free)
+    app[routes.RESERVATIONS] = Reservations(
+        Decider(valkey, keys),
+        catalogue,
+        free,
+        work,
+        decide_deadline_seconds=settings.decide_deadline_seconds,
+    )
+    process.serve(app, settings.http)
+
+
+async def worker(process: Process) -> None:
+    """
+    Follows booking, looks after claims, shows the books.
+    """
+    settings = settings_or_exit(BackstageSettings)
+    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
+    claims = Claims(valkey, keys)
+    following = Following(Holds(valkey, keys), claims)
+    for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
+        consumer = Consumer(settings.kafka, producer, reading)
+        process.spawn(name, consumer.run())
+        process.ready_when(name, _says(partial(getattr, consumer, "connected")))
+    process.spawn("sweep", Sweep(claims).run())
+    process.spawn("watch", Watch(Ledger(valkey, keys)).run())
+
+
+async def relay(process: Process) -> None:
+    """
+    Tells Kafka what Valkey has decided.
+    """
+    settings = settings_or_exit(BackstageSettings)
+    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
+    telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
+    watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling))
+    process.spawn("watermarks", watermarks.run())
+    process.spawn("relay", telling.run())
+    process.ready_when("relay", _says(lambda: telling.telling))
+
+
+async def snapshot(settings: ValkeySettings, out: Path) -> int:
+    """
+    Write everything Valkey holds for quota as JSON lines. Returns how many.
+    """
+    lines = 0
+    async with AsyncExitStack() as exits:
+        client = await exits.enter_async_context(valkey_client(settings))
+        valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds)
+        file = exits.enter_context(out.open("wb"))
+        async for record in Ledger(valkey, Keys(settings.partitions)).everything():
+            file.write(msgspec.json.encode(record) + b"\n")
+            lines += 1
+    return lines
+
+
+def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return fact()
+
+    return check
+
+
+async def _open_valkey(process: Process, settings: ValkeySettings, keeping: DurabilitySettings) -> Valkey:
+    client = await process.open(valkey_client(settings))
+    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds)
+    if keeping.durability == DISK:
+        await refuse_forgetful(valkey)
+    process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)
+    return valkey

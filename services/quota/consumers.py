@@ -1,0 +1,32 @@
+"""
+What quota listens to, and in whose name.
+
+Called by wiring. Facts enter here and go straight to a use case.
+"""
+
+from contracts.envelope import Envelope, unseal
+from contracts.topics import BOOKING_EVENTS, BOOKING_SLOTS, BOOKING_WATERMARKS
+from kernel.kafka.consumer import Reading
+from services.quota.use_cases.following import Following
+from services.quota.use_cases.telling import Relay
+
+
+def plans(following: Following) -> Reading[Envelope]:
+    """
+    Slots as booking plans them.
+    """
+    return Reading(group="quota.slots", topics=(BOOKING_SLOTS.name,), decode=unseal, handle=following.plans)
+
+
+def bookings(following: Following) -> Reading[Envelope]:
+    """
+    What becomes of holds.
+    """
+    return Reading(group="quota.bookings", topics=(BOOKING_EVENTS.name,), decode=unseal, handle=following.bookings)
+
+
+def watermarks(relay: Relay) -> Reading[Envelope]:
+    """
+    How far booking has recorded. Booking repeats all of it every few seconds.
+    """
+    return Reading(group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=relay.note_recorded)

@@ -1,0 +1,259 @@
+"""
+What is free and when it opens, as people see it, and what else is free when a slot is not.
+
+Called by use cases with plans, free counts and the deciding server's time. Pure.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from contracts.events import SlotPlanned
+
+PUBLIC_CHANNEL = "online"
+ALTERNATIVES_MAX = 3
+
+SlotState = Literal["not_open", "open", "sold_out", "closed"]
+WindowState = Literal["not_open", "open", "closed"]
+
+
+class WindowView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The office's current, next or last window, in the office's own time.
+    """
+
+    state: WindowState
+    opens_at: str
+    closes_at: str
+    next_opens_at: str | None
+
+
+class SlotView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A slot and what is free in it.
+    """
+
+    slot_id: str
+    date: str
+    session: str
+    starts_at: str
+    ends_at: str
+    service: str
+    channel: str
+    capacity: int
+    free: int
+    state: SlotState
+    opens_at: str
+    closes_at: str
+
+
+class AvailabilityView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    An office's slots of some days. At most a quarter of a second old.
+    """
+
+    server_time_ms: int
+    office_id: str
+    timezone: str
+    window: WindowView | None
+    slots: tuple[SlotView, ...]
+
+
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A slot that had places a moment ago.
+    """
+
+    slot_id: str
+    office_id: str
+    office_name: str
+    date: str
+    session: str
+    starts_at: str
+    free: int
+
+
+@functools.lru_cache(maxsize=8192)
+def local_time(at_ms: int, timezone: str) -> str:
+    """
+    RFC 3339 with the offset of `timezone`.
+    """
+    return datetime.fromtimestamp(at_ms / 1000, ZoneInfo(timezone)).isoformat(timespec="seconds")
+
+
+def utc_time(at_ms: int) -> str:
+    """
+    RFC 3339 in UTC.
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def today_in(timezone: str, now_ms: int) -> date:
+    """
+    The calendar day it is there.
+    """
+    return datetime.fromtimestamp(now_ms / 1000, ZoneInfo(timezone)).date()
+
+
+def slot_state(plan: SlotPlanned, free: int, now_ms: int) -> SlotState:
+    """
+    What asking for one place would lead to.
+    """
+    if plan.closed or now_ms >= plan.closes_at_ms:
+        return "closed"
+    if now_ms < plan.opens_at_ms:
+        return "not_open"
+    return "open" if free > 0 else "sold_out"
+
+
+def window_of(plans: Iterable[SlotPlanned], now_ms: int) -> WindowView | None:
+    """
+    The window that matters now: one that is open, else the next to open, else the last that was.
+    """
+    public = [plan for plan in plans if plan.channel == PUBLIC_CHANNEL]
+    if not public:
+        return None
+    opened = [plan for plan in public if plan.opens_at_ms <= now_ms < plan.closes_at_ms]
+    coming = [plan for plan in public if now_ms < plan.opens_at_ms]
+    if opened:
+        return _window("open", max(opened, key=lambda plan: plan.closes_at_ms))
+    if coming:
+        return _window("not_open", min(coming, key=lambda plan: plan.opens_at_ms))
+    return _window("closed", max(public, key=lambda plan: plan.closes_at_ms))
+
+
+def _window(state: WindowState, plan: SlotPlanned) -> WindowView:
+    return WindowView(
+        state=state,
+        opens_at=local_time(plan.opens_at_ms, plan.timezone),
+        closes_at=local_time(plan.closes_at_ms, plan.timezone),
+        next_opens_at=next_opening(plan),
+    )
+
+
+def next_opening(plan: SlotPlanned) -> str | None:
+    """
+    When the slot's office opens a window again, in its own time.
+    """
+    return None if plan.next_opens_at_ms is None else local_time(plan.next_opens_at_ms, plan.timezone)
+
+
+def availability(
+    office_plans: Mapping[str, SlotPlanned],
+    free: Mapping[str, int],
+    *,
+    from_day: date | None,
+    days: int,
+    service: str,
+    now_ms: int,
+) -> AvailabilityView:
+    """
+    An office's slots of `days` days from `from_day` (None: its today). An empty `service` is all of them.
+    """
+    some = next(iter(office_plans.values()))
+    first = from_day or today_in(some.timezone, now_ms)
+    last = first + timedelta(days=days - 1)
+    wanted = [
+        plan
+        for plan in office_plans.values()
+        if first.isoformat() <= plan.date <= last.isoformat() and service in ("", plan.service)
+    ]
+    wanted.sort(key=lambda plan: (plan.starts_at, plan.service, plan.channel))
+    return AvailabilityView(
+        server_time_ms=now_ms,
+        office_id=some.office_id,
+        timezone=some.timezone,
+        window=window_of(office_plans.values(), now_ms),
+        slots=tuple(_slot_view(plan, free.get(plan.slot_id, 0), now_ms) for plan in wanted),
+    )
+
+
+def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
+    return SlotView(
+        slot_id=plan.slot_id,
+        date=plan.date,
+        session=plan.session,
+        starts_at=plan.starts_at,
+        ends_at=plan.ends_at,
+        service=plan.service,
+        channel=plan.channel,
+        capacity=plan.capacity,
+        free=free,
+        state=slot_state(plan, free, now_ms),
+        opens_at=local_time(plan.opens_at_ms, plan.timezone),
+        closes_at=local_time(plan.closes_at_ms, plan.timezone),
+    )
+
+
+def tag_of(view: AvailabilityView) -> str:
+    """
+    An ETag that changes when anything but the time of asking does.
+    """
+    timeless = msgspec.structs.replace(view, server_time_ms=0)
+    return f'W/"{hashlib.blake2b(msgspec.json.encode(timeless), digest_size=12).hexdigest()}"'
+
+
+class _Offer(NamedTuple):
+    starts_at: datetime
+    slot_id: str
+    free: int
+    plan: SlotPlanned
+
+
+class Offers:
+    """
+    Every public slot that had places at one moment, indexed to answer "what else?" in microseconds.
+    """
+
+    def __init__(self, plans: Iterable[SlotPlanned], free: Mapping[str, int], now_ms: int) -> None:
+        self._lists: dict[tuple[str, ...], list[_Offer]] = {}
+        self._known: dict[tuple[str, int], tuple[Alternative, ...]] = {}
+        offers = [
+            _Offer(datetime.fromisoformat(plan.starts_at), plan.slot_id, free.get(plan.slot_id, 0), plan)
+            for plan in plans
+            if plan.channel == PUBLIC_CHANNEL and slot_state(plan, free.get(plan.slot_id, 0), now_ms) == "open"
+        ]
+        offers.sort(key=lambda offer: offer[:2])
+        for offer in offers:
+            for place in _places_of(offer.plan):
+                self._lists.setdefault((offer.plan.service, *place), []).append(offer)
+
+    def instead_of(self, plan: SlotPlanned, count: int) -> tuple[Alternative, ...]:
+        """
+        Up to three slots with `count` places: the same office first, then its city, its province, then anywhere.
+        """
+        known = self._known.get((plan.slot_id, count))
+        if known is None:
+            found: dict[str, Alternative] = {}
+            for offer in self._nearest(plan, count):
+                found.setdefault(offer.slot_id, _alternative(offer))
+                if len(found) == ALTERNATIVES_MAX:
+                    break
+            known = self._known[plan.slot_id, count] = tuple(found.values())
+        return known
+
+    def _nearest(self, plan: SlotPlanned, count: int) -> Iterator[_Offer]:
+        for place in _places_of(plan):
+            offers: Sequence[_Offer] = self._lists.get((plan.service, *place), ())
+            yield from (offer for offer in offers if offer.free >= count and offer.slot_id != plan.slot_id)
+
+
+def _places_of(plan: SlotPlanned) -> tuple[tuple[str, ...], ...]:
+    return (("office", plan.office_id), ("city", plan.city), ("province", plan.province), ("country",))
+
+
+def _alternative(offer: _Offer) -> Alternative:
+    return Alternative(
+        slot_id=offer.slot_id,
+        office_id=offer.plan.office_id,
+        office_name=offer.plan.office_name,
+        date=offer.plan.date,
+        session=offer.plan.session,
+        starts_at=offer.plan.starts_at,
+        free=offer.free,
+    )

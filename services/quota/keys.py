@@ -1,0 +1,110 @@
+"""
+Every Valkey key of quota, spelled here and nowhere else.
+
+Called by stores. All keys of a partition share one hash tag, `{q07}`, and all of an
+account one, `{c07}`, so each script finds its keys on one node of a cluster. Never talks
+to Valkey.
+"""
+
+import dataclasses
+import zlib
+
+
+def office_of(slot_id: str) -> str:
+    """
+    The office a slot id begins with.
+    """
+    return slot_id.partition(".")[0]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keys:
+    """
+    Keys of an installation with `partitions` partitions, a number fixed for its life.
+    """
+
+    partitions: int
+
+    def partition_of(self, slot_id: str) -> int:
+        """
+        Where a slot lives: its office decides, so an office id will do as well.
+        """
+        return zlib.crc32(office_of(slot_id).encode()) % self.partitions
+
+    def slot(self, slot_id: str) -> str:
+        """
+        Hash: ledger, window and plan.
+        """
+        return f"{{q{self.partition_of(slot_id):02d}}}:slot:{slot_id}"
+
+    def returned(self, slot_id: str) -> str:
+        """
+        Sorted set: seats that may be offered again, by when.
+        """
+        return f"{{q{self.partition_of(slot_id):02d}}}:returned:{slot_id}"
+
+    def withheld(self, slot_id: str) -> str:
+        """
+        Sorted set: seats the plan has no room for, by when they came back.
+        """
+        return f"{{q{self.partition_of(slot_id):02d}}}:withheld:{slot_id}"
+
+    def hold(self, slot_id: str, reservation_id: str) -> str:
+        """
+        Hash: what is held and for whom. Lives in its slot's partition.
+        """
+        return f"{{q{self.partition_of(slot_id):02d}}}:hold:{reservation_id}"
+
+    def holds_pattern(self, partition: int) -> str:
+        """
+        What SCAN looks for to find every hold of a partition.
+        """
+        return f"{{q{partition:02d}}}:hold:*"
+
+    def office(self, office_id: str) -> str:
+        """
+        Hash: free places of an office by slot id.
+        """
+        return f"{{q{self.partition_of(office_id):02d}}}:office:{office_id}"
+
+    def plans(self, partition: int) -> str:
+        """
+        Sorted set: slot ids by the revision of their plan.
+        """
+        return f"{{q{partition:02d}}}:plans"
+
+    def outbox(self, partition: int) -> str:
+        """
+        Stream: one entry per decision, its id is `<epoch>-<seq>`.
+        """
+        return f"{{q{partition:02d}}}:outbox"
+
+    def seq(self, partition: int) -> str:
+        """
+        Hash: epoch and seq of the last decision, plans revision, and `stopped` while nothing may be sold.
+        """
+        return f"{{q{partition:02d}}}:seq"
+
+    def claims(self, account_id: str) -> str:
+        """
+        Hash: what an account and its persons are reserved for.
+        """
+        return f"{{c{self.account_tag(account_id):02d}}}:claims:{account_id}"
+
+    def claims_pattern(self, tag: int) -> str:
+        """
+        What SCAN looks for to find every account's claims of a tag.
+        """
+        return f"{{c{tag:02d}}}:claims:*"
+
+    def pending(self, tag: int) -> str:
+        """
+        Sorted set: claims the sweep has not looked after yet, by when they were made.
+        """
+        return f"{{c{tag:02d}}}:pending"
+
+    def account_tag(self, account_id: str) -> int:
+        """
+        Which claims an account's are kept with.
+        """
+        return zlib.crc32(account_id.encode()) % self.partitions

@@ -1,0 +1,64 @@
+--[[
+  Make a plan of booking true: load a slot, resize it, open it, close it.
+
+  Why a script: a resize counts seats in use and moves the unused ones in the same step,
+  or a hold in between would be counted on neither side. A plan that is not newer than
+  the one applied changes nothing, so plans may arrive twice and out of order.
+  A plan below the seats in use takes nothing away from anybody: the difference is the
+  surplus, and seats that come back are withheld until there is room for them.
+
+  KEYS[1] slot      hash    the ledger, the window and the plan as JSON
+  KEYS[2] returned  zset    seats that may be offered again, by when
+  KEYS[3] withheld  zset    seats the plan has no room for, by when
+  KEYS[4] office    hash    slot_id -> free, for readers
+  KEYS[5] plans     zset    slot_id by plan revision, for readers' catalogues
+  KEYS[6] outbox    stream  one entry per decision
+  KEYS[7] seq       hash    epoch, seq, plans
+
+  ARGV[1] slot_id
+  ARGV[2] version
+  ARGV[3] capacity       as planned
+  ARGV[4] opens_at_ms
+  ARGV[5] closes_at_ms
+  ARGV[6] pay_seconds
+  ARGV[7] channel
+  ARGV[8] closed         1 or 0
+  ARGV[9] plan           the event as JSON
+
+  Returns {code, surplus}
+     1  APPLIED
+     0  NOT_NEWER
+    -1  UNBALANCED   the books do not add up: nothing is written
+]]
+-- @include "clock"
+-- @include "announce"
+-- @include "ledger"
+-- @include "seats"
+local slot, returned, withheld, office, plans, outbox, seq = unpack(KEYS)
+local slot_id, version, planned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+
+-- Look.
+local known = tonumber(redis.call("HGET", slot, "version"))
+if known and known >= version then return {0, 0} end
+local ledger = read_ledger(slot, returned)
+if ledger and not balanced(ledger) then return {-1, 0} end
+ledger = ledger or {held = 0, confirmed = 0, next_seat = 1}
+ledger.planned = planned
+recount(ledger)
+local at_ms = clock_ms()
+local unused = unused_seats(returned, withheld, {}, at_ms)
+if not balanced(ledger) or #unused ~= ledger.returned + ledger.withheld then return {-1, 0} end
+
+-- Take.
+announce(outbox, seq, {
+  "type", "slot_applied", "slot_id", slot_id, "at_ms", at_ms, "version", version, "capacity", ledger.capacity,
+  "free", ledger.free, "held", ledger.held, "confirmed", ledger.confirmed, "withheld", ledger.withheld,
+})
+share_out(returned, withheld, unused, ledger.returned)
+write_ledger(slot, office, slot_id, ledger)
+redis.call(
+  "HSET", slot, "version", version, "opens_at_ms", ARGV[4], "closes_at_ms", ARGV[5], "pay_seconds", ARGV[6],
+  "channel", ARGV[7], "closed", ARGV[8], "plan", ARGV[9]
+)
+redis.call("ZADD", plans, redis.call("HINCRBY", seq, "plans", 1), slot_id)
+return {1, math.max(0, ledger.held + ledger.confirmed - planned)}

@@ -1,0 +1,29 @@
+"""
+What quota counts. Names here are what dashboards and alerts may ask for.
+
+Resolved once per label value: `.labels()` locks and builds strings.
+"""
+
+from typing import Final
+
+from kernel import metrics
+from services.quota.domain.decisions import Refusal
+
+decisions = metrics.counter("quota_decisions_total", "Reservations decided, by outcome.", ("outcome",))
+decide_seconds = metrics.histogram("quota_decide_seconds", "Time from asking Valkey to its decision.")
+decisions_underway = metrics.gauge("quota_decisions_underway", "Reservations being decided by this process.")
+stream_entries = metrics.gauge("quota_stream_entries", "Decisions kept until booking has recorded them.")
+relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
+relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions not yet told to Kafka.")
+relay_again = metrics.counter(
+    "quota_relay_told_again_total", "Times a partition was told again from its watermark.", ("why",)
+)
+seats = metrics.gauge("quota_seats", "Places of all slots by state.", ("state",))
+unbalanced_slots = metrics.gauge("quota_unbalanced_slots", "Slots whose books do not add up.")
+ready = metrics.gauge("quota_ready", "1 while plans are known and every partition may sell.")
+claims_swept = metrics.counter("quota_claims_swept_total", "Old claims looked after, by what was found.", ("found",))
+followed = metrics.counter("quota_followed_total", "What booking said, by effect.", ("effect",))
+
+OUTCOMES: Final = ("held", "replayed", "unknown", *(refusal.value for refusal in Refusal))
+decided: Final = {outcome: decisions.labels(outcome) for outcome in OUTCOMES}
+"""`quota_decisions_total` by outcome."""

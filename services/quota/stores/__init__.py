@@ -1,0 +1,3 @@
+"""
+Quota's door to Valkey: the only files that know keys, scripts and codes.
+"""

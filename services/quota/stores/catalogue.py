@@ -1,0 +1,166 @@
+"""
+What a worker knows by heart: every slot's plan, the deciding server's time, and whether it may sell.
+
+Loaded at boot and kept fresh by one pipelined call every half second, which brings only
+what has changed since. Called by use cases. Never decides: a plan here may be half a
+second old, and the scripts look at the plan themselves.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from contracts.events import SlotPlanned
+from kernel.clock import NowMs
+from kernel.errors import Retryable
+from kernel.log import get_logger
+from services.quota import metrics
+from services.quota.keys import Keys
+from services.quota.stores.valkey import Command, Valkey, number_of, text_of
+
+log = get_logger(__name__)
+POLL_SECONDS = 0.5
+CHANGES_PER_POLL_MAX = 500
+"""Per partition; what is beyond it comes with the next call, at once."""
+SLOTS_MAX = 500_000
+"""Years of the whole country. More than that is a fault, and is said."""
+
+_IN_ORDER = ("BYSCORE", "LIMIT", 0, CHANGES_PER_POLL_MAX, "WITHSCORES")
+_plan = msgspec.json.Decoder(SlotPlanned)
+_History = tuple[str, int]
+
+
+class Catalogue:
+    """
+    Plans by slot and by office.
+    """
+
+    def __init__(self, valkey: Valkey, keys: Keys, now_ms: NowMs) -> None:
+        self._valkey = valkey
+        self._keys = keys
+        self._local_now_ms = now_ms
+        self._ahead_ms = 0
+        self._slots: dict[str, SlotPlanned] = {}
+        self._offices: dict[str, dict[str, SlotPlanned]] = {}
+        self._seen: dict[int, _History] = {}
+        self.stopped: frozenset[int] = frozenset()
+        """Partitions that sell nothing."""
+
+    def now_ms(self) -> int:
+        """
+        The deciding server's time, as of the last look.
+        """
+        return self._local_now_ms() + self._ahead_ms
+
+    @property
+    def empty(self) -> bool:
+        """
+        No plan is known at all: nothing to sell, and nothing to say about it.
+        """
+        return not self._slots
+
+    @property
+    def slots(self) -> Mapping[str, SlotPlanned]:
+        """
+        Every plan by slot id.
+        """
+        return self._slots
+
+    @property
+    def offices(self) -> Mapping[str, Mapping[str, SlotPlanned]]:
+        """
+        Every plan by office and slot id.
+        """
+        return self._offices
+
+    async def keep_fresh(self) -> None:
+        """
+        Look for changes for ever. While Valkey is away what is known stays known.
+        """
+        while True:
+            try:
+                while await self.refresh():
+                    continue
+            except Retryable as error:
+                log.warning("catalogue_waits", error=str(error))
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def load(self) -> None:
+        """
+        Learn everything. Raises `Retryable` while Valkey does not answer.
+        """
+        while await self.refresh():
+            continue
+
+    async def refresh(self) -> bool:
+        """
+        Learn what has changed. True if there is more.
+        """
+        partitions = range(self._keys.partitions)
+        asked: list[Command] = [("TIME",)]
+        for partition in partitions:
+            after = self._seen.get(partition, ("", 0))[1]
+            asked.append(("HMGET", self._keys.seq(partition), "epoch", "plans", "stopped"))
+            asked.append(
+                (*("ZRANGE", self._keys.plans(partition), f"({after}", "+inf"), *_IN_ORDER),
+            )
+        before_ms = self._local_now_ms()
+        replies = await self._valkey.many(asked)
+        self._set_clock(replies[0], before_ms)
+        more = False
+        stopped = set()
+        for partition, state, changes in zip(partitions, replies[1::2], replies[2::2], strict=True):
+            epoch, newest = text_of(state[0]), number_of(state[1])
+            if state[2] is not None:
+                stopped.add(partition)
+            if self._is_another_history(partition, epoch, newest):
+                self._forget(partition)
+                more = True
+                continue
+            reached = await self._learn(partition, changes)
+            self._seen[partition] = (epoch, max(reached, self._seen.get(partition, ("", 0))[1]))
+            more = more or self._seen[partition][1] < newest
+        self.stopped = frozenset(stopped)
+        metrics.ready.set(0 if self.empty or stopped else 1)
+        return more
+
+    def _set_clock(self, time: Any, before_ms: int) -> None:
+        server_ms = int(time[0]) * 1000 + int(time[1]) // 1000
+        self._ahead_ms = server_ms - (before_ms + self._local_now_ms()) // 2
+
+    def _is_another_history(self, partition: int, epoch: str, newest: int) -> bool:
+        seen = self._seen.get(partition)
+        return seen is not None and (seen[0] not in ("", epoch) or newest < seen[1])
+
+    def _forget(self, partition: int) -> None:
+        del self._seen[partition]
+        for slot_id in [one for one in self._slots if self._keys.partition_of(one) == partition]:
+            plan = self._slots.pop(slot_id)
+            self._offices.pop(plan.office_id, None)
+
+    async def _learn(self, partition: int, changes: list[Any]) -> int:
+        scored = _scored(changes)
+        if not scored:
+            return 0
+        plans = await self._valkey.many([("HGET", self._keys.slot(slot_id), "plan") for slot_id, _ in scored])
+        for (slot_id, _), raw in zip(scored, plans, strict=True):
+            if raw is None:
+                log.error("plan_missing", slot_id=slot_id, partition=partition)
+                continue
+            if slot_id not in self._slots and len(self._slots) >= SLOTS_MAX:
+                log.error("catalogue_full", slots=len(self._slots))
+                break
+            plan = _plan.decode(raw)
+            self._slots[slot_id] = plan
+            self._offices.setdefault(plan.office_id, {})[slot_id] = plan
+        return scored[-1][1]
+
+
+def _scored(reply: list[Any]) -> list[tuple[str, int]]:
+    """
+    Members and scores, whether they come in pairs or flat.
+    """
+    pairs = reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
+    return [(member.decode(), int(float(score))) for member, score in pairs]

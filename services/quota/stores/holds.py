@@ -1,0 +1,151 @@
+"""
+Holds after the decision: shown to their owner, given back, confirmed, released; and plans made true.
+
+Called by use cases of routes (an owner asks) and of consumers (booking says). What a
+script finds out of balance is named, never repaired here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from contracts.events import SlotPlanned
+from services.quota.domain.decisions import GiveBack, HoldState, Reservation
+from services.quota.domain.facts import persons_of, seats_of
+from services.quota.keys import Keys, office_of
+from services.quota.stores.scripts import SCRIPTS, ApplySlotCode, AskGiveBackCode, ConfirmCode, ReleaseCode
+from services.quota.stores.valkey import ScriptCall, Valkey, text_of
+
+_CLAIM_PARTS = 4
+_plan_json = msgspec.json.Encoder()
+
+
+class Holds:
+    """
+    Holds of all slots.
+    """
+
+    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+        self._valkey = valkey
+        self._keys = keys
+
+    async def of_account(self, account_id: str, reservation_id: str) -> Reservation | None:
+        """
+        An account's active or last reservation, if it is the one asked for.
+        """
+        slot_id = await self._slot_of(account_id, reservation_id)
+        if slot_id is None:
+            return None
+        row = await self._valkey.call(
+            "HMGET",
+            self._keys.hold(slot_id, reservation_id),
+            *("account_id", "person_ids", "seats", "pay_by_ms", "state", "give_back_asked"),
+        )
+        if row[0] is None or text_of(row[0]) != account_id:
+            return None
+        return Reservation(
+            reservation_id=reservation_id,
+            slot_id=slot_id,
+            person_ids=persons_of(text_of(row[1])),
+            seats=seats_of(text_of(row[2])),
+            pay_by_ms=int(row[3]),
+            state=HoldState(text_of(row[4])),
+            give_back_asked=row[5] is not None,
+        )
+
+    async def _slot_of(self, account_id: str, reservation_id: str) -> str | None:
+        for claim in await self._valkey.call("HMGET", self._keys.claims(account_id), "account", "last"):
+            parts = text_of(claim).split("|")
+            if len(parts) == _CLAIM_PARTS and parts[0] == reservation_id:
+                return parts[2]
+        return None
+
+    async def ask_give_back(self, account_id: str, reservation_id: str) -> tuple[GiveBack, HoldState | None]:
+        """
+        Note the wish and announce it. Booking decides.
+        """
+        slot_id = await self._slot_of(account_id, reservation_id)
+        if slot_id is None:
+            return GiveBack.UNKNOWN_HOLD, None
+        partition = self._keys.partition_of(slot_id)
+        code, state = await self._valkey.run(
+            ScriptCall(
+                SCRIPTS["ask_give_back"],
+                [self._keys.hold(slot_id, reservation_id), self._keys.outbox(partition), self._keys.seq(partition)],
+                [reservation_id, account_id],
+            )
+        )
+        return GiveBack[AskGiveBackCode(code).name], HoldState(text_of(state)) if state else None
+
+    async def apply(self, plans: Sequence[SlotPlanned]) -> list[tuple[ApplySlotCode, int]]:
+        """
+        Make plans true, in order. Returns code and surplus of each.
+        """
+        replies = await self._valkey.run_many([self._apply_call(plan) for plan in plans])
+        return [(ApplySlotCode(code), surplus) for code, surplus in replies]
+
+    def _apply_call(self, plan: SlotPlanned) -> ScriptCall:
+        slot_id, partition = plan.slot_id, self._keys.partition_of(plan.slot_id)
+        args: list[Any] = [
+            slot_id,
+            plan.version,
+            plan.capacity,
+            plan.opens_at_ms,
+            plan.closes_at_ms,
+            plan.pay_seconds,
+            plan.channel,
+            int(plan.closed),
+            _plan_json.encode(plan),
+        ]
+        keys = [
+            self._keys.slot(slot_id),
+            self._keys.returned(slot_id),
+            self._keys.withheld(slot_id),
+            self._keys.office(office_of(slot_id)),
+            self._keys.plans(partition),
+            self._keys.outbox(partition),
+            self._keys.seq(partition),
+        ]
+        return ScriptCall(SCRIPTS["apply_slot"], keys, args)
+
+    def release_call(self, slot_id: str, reservation_id: str, *, reason: str) -> ScriptCall:
+        """
+        The call that gives a hold's places back.
+        """
+        partition = self._keys.partition_of(slot_id)
+        keys = [
+            self._keys.slot(slot_id),
+            self._keys.returned(slot_id),
+            self._keys.withheld(slot_id),
+            self._keys.office(office_of(slot_id)),
+            self._keys.hold(slot_id, reservation_id),
+            self._keys.outbox(partition),
+            self._keys.seq(partition),
+        ]
+        return ScriptCall(SCRIPTS["release"], keys, [reservation_id, slot_id, reason])
+
+    def confirm_call(self, slot_id: str, reservation_id: str) -> ScriptCall:
+        """
+        The call that confirms a hold.
+        """
+        partition = self._keys.partition_of(slot_id)
+        keys = [
+            self._keys.slot(slot_id),
+            self._keys.returned(slot_id),
+            self._keys.office(office_of(slot_id)),
+            self._keys.hold(slot_id, reservation_id),
+            self._keys.outbox(partition),
+            self._keys.seq(partition),
+        ]
+        return ScriptCall(SCRIPTS["confirm"], keys, [reservation_id, slot_id])
+
+    async def resolve(self, calls: Sequence[ScriptCall]) -> list[ConfirmCode | ReleaseCode]:
+        """
+        Run confirmations and releases in order; each code by the name of its script.
+        """
+        replies = await self._valkey.run_many(calls)
+        return [
+            ReleaseCode(reply) if call.script.name == "release" else ConfirmCode(reply)
+            for call, reply in zip(calls, replies, strict=True)
+        ]

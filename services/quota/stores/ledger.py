@@ -1,0 +1,132 @@
+"""
+The books of all slots, read as a whole: for gauges, for the audit and for the boot's look at the server.
+
+Called by the worker's watch and by `snapshot`. Reads in steps, so that reservations go
+on in between; a slot is consistent in itself, the whole is not one moment.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+from kernel.errors import Retryable
+from services.quota.domain.facts import persons_of, seats_of
+from services.quota.keys import Keys, office_of
+from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of, text_of
+
+BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
+SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+"""Without these an acknowledged place can be forgotten."""
+
+
+async def refuse_forgetful(valkey: Valkey) -> None:
+    """
+    Raise `Retryable`, which ends a boot with its sentence, unless Valkey keeps what it acknowledges.
+    """
+    found: dict[str, str] = {}
+    for name in SAFE:
+        found |= pairs_of(await valkey.call("CONFIG", "GET", name))
+    wrong = [
+        f"{name} is {found.get(name)!r}, not {value!r}" for name, value in SAFE.items() if found.get(name) != value
+    ]
+    if wrong:
+        raise Retryable(f"this Valkey may forget places: {', '.join(wrong)}; VALKEY_DURABILITY=memory accepts that")
+
+
+class Ledger:
+    """
+    The books as they stand.
+    """
+
+    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+        self._valkey = valkey
+        self._keys = keys
+
+    async def slot_ids(self) -> list[str]:
+        """
+        Every slot ever loaded.
+        """
+        asked: list[Command] = [
+            ("ZRANGE", self._keys.plans(partition), 0, -1) for partition in range(self._keys.partitions)
+        ]
+        return [member.decode() for reply in await self._valkey.many(asked) for member in reply]
+
+    async def books(self, slot_ids: Sequence[str]) -> list[dict[str, int]]:
+        """
+        Each slot's books.
+        """
+        replies = await self._valkey.many([("HMGET", self._keys.slot(slot_id), *BOOKS) for slot_id in slot_ids])
+        return [dict(zip(BOOKS, map(number_of, reply), strict=True)) for reply in replies]
+
+    async def everything(self) -> AsyncIterator[dict[str, Any]]:
+        """
+        Partitions, slots, holds and claims as plain records; `kind` says which.
+        """
+        for partition in range(self._keys.partitions):
+            epoch, seq, stopped = await self._valkey.call("HMGET", self._keys.seq(partition), "epoch", "seq", "stopped")
+            length = await self._valkey.call("XLEN", self._keys.outbox(partition))
+            yield {
+                "kind": "partition",
+                "partition": partition,
+                "epoch": number_of(epoch),
+                "seq": number_of(seq),
+                "stopped": stopped is not None,
+                "stream_entries": length,
+            }
+        async for record in self._slots():
+            yield record
+        for partition in range(self._keys.partitions):
+            async for record in self._holds(partition):
+                yield record
+        for tag in range(self._keys.partitions):
+            async for record in self._claims(tag):
+                yield record
+
+    async def _slots(self) -> AsyncIterator[dict[str, Any]]:
+        slot_ids = await self.slot_ids()
+        books = await self.books(slot_ids)
+        returned = await self._valkey.many([("ZRANGE", self._keys.returned(one), 0, -1) for one in slot_ids])
+        withheld = await self._valkey.many([("ZRANGE", self._keys.withheld(one), 0, -1) for one in slot_ids])
+        shown = await self._valkey.many([("HGET", self._keys.office(office_of(one)), one) for one in slot_ids])
+        for at, slot_id in enumerate(slot_ids):
+            yield {
+                "kind": "slot",
+                "slot_id": slot_id,
+                **books[at],
+                "returned": sorted(int(seat) for seat in returned[at]),
+                "withheld_seats": sorted(int(seat) for seat in withheld[at]),
+                "free_shown": number_of(shown[at]),
+            }
+
+    async def _holds(self, partition: int) -> AsyncIterator[dict[str, Any]]:
+        found = await self._valkey.scan(self._keys.holds_pattern(partition))
+        for key, reply in zip(found, await self._valkey.many([("HGETALL", key) for key in found]), strict=True):
+            hold = pairs_of(reply)
+            yield {
+                "kind": "hold",
+                "reservation_id": key.rpartition(":")[2],
+                "slot_id": hold["slot_id"],
+                "account_id": hold["account_id"],
+                "person_ids": persons_of(hold["person_ids"]),
+                "seats": seats_of(hold["seats"]),
+                "state": hold["state"],
+                "pay_by_ms": int(hold["pay_by_ms"]),
+                "give_back_asked": "give_back_asked" in hold,
+            }
+
+    async def _claims(self, tag: int) -> AsyncIterator[dict[str, Any]]:
+        found = await self._valkey.scan(self._keys.claims_pattern(tag))
+        for key, reply in zip(found, await self._valkey.many([("HGETALL", key) for key in found]), strict=True):
+            claims = pairs_of(reply)
+            yield {
+                "kind": "claim",
+                "account_id": key.rpartition(":")[2],
+                "claimed_for": claims.get("account", "").partition("|")[0] or None,
+                "last_claimed_for": claims.get("last", "").partition("|")[0] or None,
+                "persons": {name[2:]: value for name, value in claims.items() if name.startswith("p:")},
+            }
+
+    async def answers(self) -> bool:
+        """
+        Whether Valkey is there.
+        """
+        return text_of(await self._valkey.call("PING")) == "PONG"

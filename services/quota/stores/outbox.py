@@ -1,0 +1,103 @@
+"""
+The partitions' streams: read in order, trimmed only to what is recorded elsewhere.
+
+Called by the relay. The id of an entry is `<epoch>-<seq>`, so a position is a pair of
+numbers and trimming names the first entry to keep.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from services.quota.keys import Keys
+from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
+
+ENTRIES_PER_READ_MAX = 200
+
+
+class Position(NamedTuple):
+    """
+    A decision's place in its partition's history. (0, 0) is before the first.
+    """
+
+    epoch: int
+    seq: int
+
+
+START = Position(0, 0)
+
+
+class Entry(NamedTuple):
+    """
+    One decision as the script wrote it.
+    """
+
+    partition: int
+    position: Position
+    fields: dict[str, str]
+
+
+class Outbox:
+    """
+    The streams of all partitions.
+    """
+
+    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+        self._valkey = valkey
+        self._keys = keys
+
+    async def after(self, positions: Mapping[int, Position]) -> list[Entry]:
+        """
+        What comes after a position of each partition, in order, up to a limit each.
+        """
+        replies = await self._valkey.many(
+            [
+                ("XRANGE", self._keys.outbox(partition), f"({epoch}-{seq}", "+", "COUNT", ENTRIES_PER_READ_MAX)
+                for partition, (epoch, seq) in positions.items()
+            ]
+        )
+        return [
+            Entry(partition, _position(entry_id), pairs_of(fields))
+            for partition, reply in zip(positions, replies, strict=True)
+            for entry_id, fields in reply
+        ]
+
+    async def trim(self, recorded: Mapping[int, Position]) -> None:
+        """
+        Let go of everything up to and including a position of each partition.
+        """
+        await self._valkey.many(
+            [
+                ("XTRIM", self._keys.outbox(partition), "MINID", "=", f"{epoch}-{seq + 1}")
+                for partition, (epoch, seq) in recorded.items()
+            ]
+        )
+
+    async def lengths(self) -> dict[int, int]:
+        """
+        How many entries each partition still keeps.
+        """
+        partitions = range(self._keys.partitions)
+        replies = await self._valkey.many([("XLEN", self._keys.outbox(partition)) for partition in partitions])
+        return dict(zip(partitions, (int(reply) for reply in replies), strict=True))
+
+    async def ends(self, partitions: Sequence[int]) -> dict[int, Position]:
+        """
+        Each partition's last decision.
+        """
+        asked: list[Command] = [("HMGET", self._keys.seq(partition), "epoch", "seq") for partition in partitions]
+        replies = await self._valkey.many(asked)
+        return {
+            partition: Position(number_of(epoch), number_of(seq))
+            for partition, (epoch, seq) in zip(partitions, replies, strict=True)
+        }
+
+    async def stop_selling(self, partition: int) -> None:
+        """
+        Mark a partition whose history is not the recorded one: it sells nothing until it is rebuilt.
+        """
+        await self._valkey.call("HSET", self._keys.seq(partition), "stopped", "1")
+
+
+def _position(entry_id: Any) -> Position:
+    epoch, _, seq = entry_id.decode().partition("-")
+    return Position(int(epoch), int(seq))

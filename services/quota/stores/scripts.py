@@ -1,0 +1,114 @@
+"""
+The scripts of `lua/` and the names of their codes. Codes die here: callers get names.
+
+A test ties these enums to the headers of the files.
+"""
+
+import enum
+from pathlib import Path
+from typing import Final
+
+from kernel.lua import load_scripts
+
+SCRIPTS: Final = load_scripts(Path(__file__).parent.parent / "lua")
+
+
+class ReserveCode(enum.IntEnum):
+    """
+    What `reserve` answers.
+    """
+
+    HELD = 1
+    ALREADY_HELD = 0
+    UNKNOWN_SLOT = -1
+    KEY_REUSED = -2
+    ENDED = -3
+    CHANNEL_NOT_PUBLIC = -4
+    SLOT_CLOSED = -5
+    WINDOW_NOT_OPEN = -6
+    WINDOW_CLOSED = -7
+    SOLD_OUT = -8
+    CLAIM_TOO_OLD = -9
+    STOPPED = -10
+    UNBALANCED = -11
+
+
+class ClaimCode(enum.IntEnum):
+    """
+    What `claim` answers.
+    """
+
+    CLAIMED = 1
+    ENTERED_AGAIN = 0
+    ACCOUNT_ALREADY_RESERVED = -1
+    KEY_REUSED = -2
+    PERSON_ALREADY_RESERVED = -3
+    NO_SHOW_BLOCK = -4
+    ENDED = -5
+
+
+class UnclaimCode(enum.IntEnum):
+    """
+    What `unclaim` answers.
+    """
+
+    UNCLAIMED = 1
+    NOT_CLAIMED = 0
+    STILL_WANTED = -1
+
+
+class ApplySlotCode(enum.IntEnum):
+    """
+    What `apply_slot` answers.
+    """
+
+    APPLIED = 1
+    NOT_NEWER = 0
+    UNBALANCED = -1
+
+
+class ReleaseCode(enum.IntEnum):
+    """
+    What `release` answers.
+    """
+
+    RELEASED = 1
+    ALREADY_RELEASED = 0
+    UNKNOWN_HOLD = -1
+    UNBALANCED = -2
+
+
+class ConfirmCode(enum.IntEnum):
+    """
+    What `confirm` answers.
+    """
+
+    CONFIRMED = 1
+    ALREADY_CONFIRMED = 0
+    UNKNOWN_HOLD = -1
+    UNBALANCED = -2
+    ENDED = -3
+
+
+class AskGiveBackCode(enum.IntEnum):
+    """
+    What `ask_give_back` answers.
+    """
+
+    ASKED = 1
+    ALREADY_ASKED = 0
+    UNKNOWN_HOLD = -1
+    ENDED = -2
+    CONFIRMED = -3
+
+
+CODES: Final[dict[str, type[enum.IntEnum]]] = {
+    "reserve": ReserveCode,
+    "claim": ClaimCode,
+    "unclaim": UnclaimCode,
+    "apply_slot": ApplySlotCode,
+    "release": ReleaseCode,
+    "confirm": ConfirmCode,
+    "ask_give_back": AskGiveBackCode,
+}
+"""Which enum speaks for which script."""

@@ -1,0 +1,140 @@
+"""
+Calls to Valkey with one kind of surprise: no answer is `Retryable`, which means unknown.
+
+Called by the other stores. Never tries a call again, and never says no when it does not
+know. Pipelines are cut to a length, so that none holds the server or the loop for long.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError, RedisError
+from redis.exceptions import ConnectionError as ValkeyConnectionError
+from redis.exceptions import TimeoutError as ValkeyTimeoutError
+
+from kernel.deadline import within
+from kernel.errors import Retryable
+from kernel.lua import Script
+
+PIPELINE_MAX = 500
+_UNKNOWN = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+
+Command = Sequence[str | bytes | float]
+
+
+class ScriptCall(NamedTuple):
+    """
+    A script with what it is called with.
+    """
+
+    script: Script
+    keys: list[str]
+    args: list[str | int | bytes]
+
+
+class Valkey:
+    """
+    A client with a deadline.
+    """
+
+    def __init__(self, client: Redis, *, timeout_seconds: float) -> None:
+        self._client = client
+        self._timeout_seconds = timeout_seconds
+
+    async def call(self, *command: str | bytes | float) -> Any:
+        """
+        One command.
+        """
+        with _surprises():
+            reply = self._client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return await within(self._timeout_seconds, reply, what="Valkey")
+
+    async def run(self, call: ScriptCall) -> Any:
+        """
+        One script.
+        """
+        with _surprises():
+            return await within(
+                self._timeout_seconds, call.script.run(self._client, call.keys, call.args), what="Valkey"
+            )
+
+    async def many(self, commands: Sequence[Command]) -> list[Any]:
+        """
+        Replies of many commands in order. A reply may be an error of its command; the caller looks.
+        """
+        replies: list[Any] = []
+        for start in range(0, len(commands), PIPELINE_MAX):
+            pipeline = self._client.pipeline(transaction=False)
+            for command in commands[start : start + PIPELINE_MAX]:
+                pipeline.execute_command(*command)
+            with _surprises():
+                replies += await within(self._timeout_seconds, pipeline.execute(raise_on_error=False), what="Valkey")
+        for reply in replies:
+            if isinstance(reply, _UNKNOWN):
+                raise Retryable(f"Valkey: {reply!r}") from reply
+        return replies
+
+    async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """
+        Replies of many scripts, run in order.
+        """
+        replies = await self._run_many(calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            # A restarted node knows no scripts. Those that ran did so with no effect missing before
+            # them in their own slot or account, and all are idempotent: load, then the whole again.
+            for script in {call.script.name: call.script for call in calls}.values():
+                await self.call("SCRIPT", "LOAD", script.text)
+            replies = await self._run_many(calls)
+        for reply in replies:
+            if isinstance(reply, RedisError):
+                raise reply
+        return replies
+
+    async def _run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        return await self.many([("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls])
+
+    async def scan(self, pattern: str) -> list[str]:
+        """
+        Every key that matches, once. Reads the whole key space in steps: for audits, not for requests.
+        """
+        found: set[str] = set()
+        cursor = 0
+        while True:
+            reply = await self.call("SCAN", cursor, "MATCH", pattern, "COUNT", 5000)
+            cursor = int(reply[0])
+            found.update(key.decode() for key in reply[1])
+            if cursor == 0:
+                return sorted(found)
+
+
+@contextmanager
+def _surprises() -> Iterator[None]:
+    try:
+        yield
+    except _UNKNOWN as error:
+        raise Retryable(f"Valkey: {error!r}") from error
+
+
+def text_of(reply: bytes | None) -> str:
+    """
+    A reply as text; what is absent is empty.
+    """
+    return "" if reply is None else reply.decode()
+
+
+def number_of(reply: bytes | None) -> int:
+    """
+    A reply as a whole number; what is absent is 0.
+    """
+    return 0 if reply is None else int(reply)
+
+
+def pairs_of(reply: Any) -> dict[str, str]:
+    """
+    A flat list of fields and values, or a map, as texts.
+    """
+    if isinstance(reply, dict):
+        return {key.decode(): value.decode() for key, value in reply.items()}
+    return {reply[at].decode(): reply[at + 1].decode() for at in range(0, len(reply), 2)}

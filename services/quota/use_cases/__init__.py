@@ -1,0 +1,3 @@
+"""
+What quota does, one file per story: reserve, show, follow booking, look after claims, tell.
+"""

@@ -1,0 +1,100 @@
+"""
+Quota follows booking: plans are made true, paid holds confirmed, ended ones given back with their claims.
+
+Called by consumers with batches. Every effect is idempotent by its id, so a batch that
+comes again changes nothing. What the books do not allow is `Permanent`: it is parked with
+its reason after the rest of the batch has taken effect.
+"""
+
+from collections.abc import Sequence
+
+from contracts.envelope import Envelope
+from contracts.events import (
+    Booking,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingDisplaced,
+    BookingEvent,
+    BookingExpired,
+    SlotPlanned,
+)
+from kernel.errors import Permanent
+from kernel.log import get_logger
+from services.quota import metrics
+from services.quota.stores.claims import Claim, Claims
+from services.quota.stores.holds import Holds
+from services.quota.stores.scripts import ApplySlotCode, ConfirmCode, ReleaseCode
+from services.quota.stores.valkey import ScriptCall
+
+log = get_logger(__name__)
+_REASONS: dict[type[BookingEvent], str] = {
+    BookingExpired: "expired",
+    BookingCancelled: "cancelled",
+    BookingDisplaced: "displaced",
+}
+"""Events that end a hold. A citizen's own words for it stay in booking."""
+_STRANGE = (ConfirmCode.UNKNOWN_HOLD, ConfirmCode.ENDED, ReleaseCode.UNKNOWN_HOLD)
+_UNBALANCED = (ConfirmCode.UNBALANCED, ReleaseCode.UNBALANCED)
+
+
+class Following:
+    """
+    What booking says, done.
+    """
+
+    def __init__(self, holds: Holds, claims: Claims) -> None:
+        self._holds = holds
+        self._claims = claims
+
+    async def plans(self, envelopes: Sequence[Envelope]) -> None:
+        """
+        Load, resize, open or close slots.
+        """
+        plans = [envelope.event for envelope in envelopes if isinstance(envelope.event, SlotPlanned)]
+        unbalanced = []
+        for plan, (code, surplus) in zip(plans, await self._holds.apply(plans), strict=True):
+            metrics.followed.labels(code.name.lower()).inc()
+            if code is ApplySlotCode.UNBALANCED:
+                unbalanced.append(plan.slot_id)
+            if surplus:
+                log.warning("slot_shrunk_below_use", slot_id=plan.slot_id, surplus=surplus)
+        _refuse(unbalanced)
+
+    async def bookings(self, envelopes: Sequence[Envelope]) -> None:
+        """
+        Confirm and release, in the order booking said it.
+        """
+        said = [envelope.event for envelope in envelopes if isinstance(envelope.event, BookingEvent)]
+        calls: list[ScriptCall] = []
+        subjects: list[Booking] = []
+        ended: list[Booking] = []
+        for event in said:
+            booking = event.booking
+            reason = _REASONS.get(type(event))
+            if isinstance(event, BookingConfirmed):
+                calls.append(self._holds.confirm_call(booking.slot_id, booking.booking_id))
+            elif reason is not None:
+                calls.append(self._holds.release_call(booking.slot_id, booking.booking_id, reason=reason))
+                ended.append(booking)
+            else:
+                continue
+            subjects.append(booking)
+        codes = await self._holds.resolve(calls)
+        # Claims go after their holds: as long as a place is held, its persons are taken.
+        await self._claims.give_back(
+            [Claim(booking.account_id, booking.booking_id, booking.slot_id) for booking in ended], ended=True
+        )
+        _refuse([_noted(booking, code) for booking, code in zip(subjects, codes, strict=True)])
+
+
+def _noted(booking: Booking, code: ConfirmCode | ReleaseCode) -> str | None:
+    metrics.followed.labels(code.name.lower()).inc()
+    if any(code is strange for strange in _STRANGE):
+        log.warning("booking_followed_no_hold", booking_id=booking.booking_id, code=code.name)
+    return booking.slot_id if any(code is one for one in _UNBALANCED) else None
+
+
+def _refuse(unbalanced: Sequence[str | None]) -> None:
+    slot_ids = sorted({slot_id for slot_id in unbalanced if slot_id is not None})
+    if slot_ids:
+        raise Permanent(f"the books of {', '.join(slot_ids[:10])} do not add up")
