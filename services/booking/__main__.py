@@ -1,0 +1,192 @@
+"""
+Which process or command of booking this is: `python -m services.booking api|worker|migrate|seed|window|export`.
+
+Called by the supervisor and by `antrean`. Processes live in `app.py`; commands do one
+thing in one transaction, say what they did in a line, and end.
+"""
+
+import asyncio
+import datetime as dt
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from kernel import log, migrate, process
+from kernel.errors import Retryable
+from kernel.postgres import Database, database
+from kernel.process import settings_or_exit
+from services.booking import app as wiring
+from services.booking.settings import CommandSettings
+from services.booking.stores import offices as office_store
+from services.booking.stores import slots as slot_store
+from services.booking.stores.statements import MIGRATIONS
+from services.booking.use_cases import planning, seeding
+from services.booking.use_cases.exporting import export as export_lines
+from services.booking.use_cases.planning import NothingToPlan
+from services.booking.use_cases.seeding import BadSeed
+
+T = TypeVar("T")
+SEED = Path(__file__).parents[2] / "deploy" / "seed"
+UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Booking: offices, slots and every booking's life.")
+window = typer.Typer(no_args_is_help=True, help="Windows in which places are released.")
+cli.add_typer(window, name="window")
+
+
+def duration(text: str) -> dt.timedelta:
+    """
+    `30s`, `5m`, `2h` or `1d`.
+    """
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no duration: write 30s, 5m, 2h or 1d")
+    return dt.timedelta(seconds=int(found[1]) * UNIT_SECONDS[found[2]])
+
+
+@cli.command()
+def api() -> None:
+    """
+    Serve offices and bookings over HTTP.
+    """
+    process.run("booking-api", wiring.api)
+
+
+@cli.command()
+def worker() -> None:
+    """
+    Record, expire and tell.
+    """
+    process.run("booking-worker", wiring.worker)
+
+
+@cli.command(name="migrate")
+def migrate_schema() -> None:
+    """
+    Bring the schema up to date.
+    """
+    log.configure("booking-migrate", "info")
+    settings = settings_or_exit(CommandSettings)
+    asyncio.run(migrate.migrate(settings.postgres, schema=wiring.SCHEMA, folder=MIGRATIONS))
+
+
+@cli.command()
+def seed(
+    offices: Annotated[Path, typer.Option()] = SEED / "offices.csv",
+    holidays: Annotated[Path, typer.Option()] = SEED / "holidays.csv",
+    calendar: Annotated[Path, typer.Option()] = SEED / "calendar.toml",
+) -> None:
+    """
+    Load offices, holidays and the calendar, and plan the coming week. Doing it again changes nothing.
+    """
+
+    async def work(db: Database) -> str:
+        content = seeding.read_seed(offices=offices, holidays=holidays, calendar=calendar)
+        async with db.transaction() as connection:
+            changed = await seeding.load(connection, content)
+            now = await office_store.read_now(connection)
+            planned, _ = await planning.plan_coming_week(connection, now=now)
+        return (
+            f"seeded {len(content.offices)} offices ({changed} new or changed), {len(content.holidays)} holidays; "
+            f"planned {planned.slots} slots with {planned.places} places from {planned.first_day} "
+            f"to {planned.last_day} ({planned.changed} new or changed)"
+        )
+
+    _say(work)
+
+
+@window.command(name="open")
+def open_window(
+    opens_in: Annotated[str, typer.Option("--in", metavar="DURATION", help="From now.")] = "0s",
+    open_for: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long.")] = "2h",
+    office: Annotated[list[str] | None, typer.Option(help="Only this office; may be repeated.")] = None,
+    pay_within: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Payment deadline; the calendar's by default.")
+    ] = None,
+) -> None:
+    """
+    Open a window for the coming week's slots.
+    """
+    wait, length = duration(opens_in), duration(open_for)
+    pay_seconds = None if pay_within is None else int(duration(pay_within).total_seconds())
+    if not length or pay_seconds == 0:
+        raise typer.BadParameter("a window and a payment deadline last longer than nothing")
+
+    async def work(db: Database) -> str:
+        async with db.transaction() as connection:
+            opened = await planning.open_window(
+                connection,
+                now=await office_store.read_now(connection),
+                opens_in=wait,
+                open_for=length,
+                office_ids=sorted(set(office or ())),
+                pay_seconds=pay_seconds,
+            )
+        planned = opened.planned
+        return (
+            f"window opens {opened.opens_at:%Y-%m-%dT%H:%M:%SZ} and closes {opened.closes_at:%Y-%m-%dT%H:%M:%SZ}: "
+            f"{planned.offices} offices, {opened.slots} slots, {planned.places} places from {planned.first_day} "
+            f"to {planned.last_day}, {opened.pay_seconds} s to pay"
+        )
+
+    _say(work)
+
+
+@window.command(name="list")
+def list_windows() -> None:
+    """
+    Windows of the last seven days, now and to come.
+    """
+
+    async def work(db: Database) -> str:
+        async with db.connection() as connection:
+            windows = await slot_store.read_windows(connection)
+        lines = [f"{'state':9}{'opens (UTC)':21}{'closes (UTC)':21}{'slots':>7}{'places':>8}  for"]
+        for each in windows:
+            state = "closed" if each.over else "open" if each.begun else "not open"
+            scope = each.office_id or each.timezone or "the whole nation"
+            lines.append(
+                f"{state:9}{each.opens_at:%Y-%m-%d %H:%M:%S}  {each.closes_at:%Y-%m-%d %H:%M:%S}  "
+                f"{each.slots:>7}{each.places:>8}  {scope}, {each.first_day} to {each.last_day}"
+            )
+        return "\n".join(lines)
+
+    _say(work)
+
+
+@cli.command()
+def export(out: Annotated[Path, typer.Option(help="Where the JSON lines go.")]) -> None:
+    """
+    Write slots, bookings and watermarks of one moment as JSON lines.
+    """
+
+    async def work(db: Database) -> str:
+        return f"exported {await export_lines(db, out)} lines to {out}"
+
+    _say(work)
+
+
+def _say(work: Callable[[Database], Awaitable[str]]) -> None:
+    """
+    Run a command against Postgres; print its line, or one sentence of what is wrong and exit with 1.
+    """
+    log.configure("booking-command", "warning")
+    settings = settings_or_exit(CommandSettings)
+
+    async def run() -> str:
+        async with database(settings.postgres, schema=wiring.SCHEMA) as db:
+            return await work(db)
+
+    try:
+        typer.echo(asyncio.run(run()))
+    except (Retryable, BadSeed, NothingToPlan) as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,78 @@
+"""
+Booking's wiring: which parts each of its processes has. The only place that connects them.
+
+Called by `__main__` through `kernel.process.run`.
+"""
+
+from kernel import inbox
+from kernel.auth.authenticator import HeaderAuthenticator
+from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
+from kernel.clock import now_ms
+from kernel.http.application import application
+from kernel.kafka.consumer import Consumer
+from kernel.kafka.producer import kafka_producer
+from kernel.outbox import OutboxRelay
+from kernel.postgres import Database, database
+from kernel.process import Process, settings_or_exit
+from services.booking import consumers
+from services.booking.routes import ROUTES
+from services.booking.routes.keys import BOARD, DATABASE
+from services.booking.settings import ApiSettings, WorkerSettings
+from services.booking.use_cases.announcing import announce_for_ever
+from services.booking.use_cases.board import OfficeBoard
+from services.booking.use_cases.expiring import sweep_for_ever
+
+SCHEMA = "booking"
+
+
+async def api(process: Process) -> None:
+    """
+    Answer people: offices, and their own bookings.
+    """
+    settings = settings_or_exit(ApiSettings)
+    db = await process.open(database(settings.postgres, schema=SCHEMA))
+    verifier = TokenVerifier(now_ms)
+    process.spawn("jwks", keep_keys_fresh(verifier, settings.jwks_url))
+
+    async def keys_known() -> bool:
+        return verifier.ready
+
+    _ready_with_postgres(process, db)
+    process.ready_when("jwks", keys_known)
+    app = application(ROUTES, settings.http, authenticator=HeaderAuthenticator(verifier, now_ms))
+    app[DATABASE] = db
+    app[BOARD] = OfficeBoard(db)
+    process.serve(app, settings.http)
+
+
+async def worker(process: Process) -> None:
+    """
+    Record what quota decides, take payments in, expire, and tell.
+    """
+    settings = settings_or_exit(WorkerSettings)
+    db = await process.open(database(settings.postgres, schema=SCHEMA))
+    telling = await process.open(kafka_producer(settings.kafka, name="booking-outbox"))
+    marks = await process.open(kafka_producer(settings.kafka, name="booking-watermarks"))
+    dead = await process.open(kafka_producer(settings.kafka, name="booking-dead"))
+    quota = Consumer(settings.kafka, dead, consumers.quota_events(db))
+    payments = Consumer(settings.kafka, dead, consumers.payment_events(db))
+    process.spawn("outbox", OutboxRelay(db, telling, settings.kafka).run())
+    process.spawn("inbox-tidy", inbox.tidy(db))
+    process.spawn("quota-events", quota.run())
+    process.spawn("payment-events", payments.run())
+    process.spawn("expiry", sweep_for_ever(db))
+    process.spawn("watermarks", announce_for_ever(db, marks))
+
+    async def consuming() -> bool:
+        return quota.connected and payments.connected
+
+    _ready_with_postgres(process, db)
+    process.ready_when("kafka", consuming)
+
+
+def _ready_with_postgres(process: Process, db: Database) -> None:
+    async def answers() -> bool:
+        await db.ping()
+        return True
+
+    process.ready_when("postgres", answers)

@@ -1,0 +1,114 @@
+"""
+A booking's life: its states, the steps between them, and what a state still holds.
+
+Called by use cases, which ask what a payment or a wish to cancel means now. The same
+table stands in Postgres (`booking_may_become`), where a step that is not in it is refused;
+a test holds the two together.
+"""
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from typing import Final
+
+
+class State(enum.StrEnum):
+    """
+    Where a booking is in its life.
+    """
+
+    HELD = "held"
+    AWAITING_PAYMENT = "awaiting_payment"
+    CONFIRMED = "confirmed"
+    CHECKED_IN = "checked_in"
+    SERVED = "served"
+    INCOMPLETE = "incomplete"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    RESCHEDULED = "rescheduled"
+    NO_SHOW = "no_show"
+    DISPLACED = "displaced"
+    PAID_NO_SEAT = "paid_no_seat"
+
+
+TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
+    State.HELD: frozenset({State.AWAITING_PAYMENT, State.CONFIRMED, State.EXPIRED, State.CANCELLED}),
+    State.AWAITING_PAYMENT: frozenset({State.CONFIRMED, State.EXPIRED, State.CANCELLED}),
+    State.CONFIRMED: frozenset({State.CHECKED_IN, State.CANCELLED, State.RESCHEDULED, State.NO_SHOW}),
+    State.CHECKED_IN: frozenset({State.SERVED, State.INCOMPLETE}),
+    State.SERVED: frozenset(),
+    State.INCOMPLETE: frozenset(),
+    State.EXPIRED: frozenset({State.PAID_NO_SEAT}),
+    State.CANCELLED: frozenset({State.PAID_NO_SEAT}),
+    State.RESCHEDULED: frozenset(),
+    State.NO_SHOW: frozenset(),
+    State.DISPLACED: frozenset({State.PAID_NO_SEAT}),
+    State.PAID_NO_SEAT: frozenset(),
+}
+
+FIRST: Final = frozenset({State.HELD, State.DISPLACED})
+"""How a life may begin."""
+
+UNPAID: Final = frozenset({State.HELD, State.AWAITING_PAYMENT})
+"""Waiting for money, and so able to expire."""
+
+KEEPS_PLACES: Final = frozenset(
+    {
+        State.HELD,
+        State.AWAITING_PAYMENT,
+        State.CONFIRMED,
+        State.CHECKED_IN,
+        State.SERVED,
+        State.INCOMPLETE,
+        State.NO_SHOW,
+    }
+)
+"""The queue numbers are taken: nobody else can have them, even when their day is over."""
+
+KEEPS_PERSONS: Final = frozenset({State.HELD, State.AWAITING_PAYMENT, State.CONFIRMED, State.CHECKED_IN})
+"""The people may not reserve elsewhere."""
+
+
+class Payment(enum.Enum):
+    """
+    What the news of a payment means for a booking.
+    """
+
+    CONFIRMS = "confirms"
+    HAS_NO_SEAT = "has_no_seat"
+    IS_REPEATED = "is_repeated"
+    IS_A_SECOND_ONE = "is_a_second_one"
+
+
+def payment_means(state: State, *, known_ntpn: str | None, ntpn: str) -> Payment:
+    """
+    Judge a payment by what the booking is now. The same NTPN again is the same payment.
+    """
+    if known_ntpn == ntpn:
+        return Payment.IS_REPEATED
+    if state in UNPAID:
+        return Payment.CONFIRMS
+    if known_ntpn is None and State.PAID_NO_SEAT in TRANSITIONS[state]:
+        return Payment.HAS_NO_SEAT
+    return Payment.IS_A_SECOND_ONE
+
+
+class Cancellation(enum.Enum):
+    """
+    What becomes of a holder's wish to cancel.
+    """
+
+    GRANTED = "granted"
+    TOO_LATE = "too_late"
+    ALREADY_ENDED = "already_ended"
+
+
+def cancellation_means(state: State, *, today: dt.date, visit_on: dt.date) -> Cancellation:
+    """
+    Judge a wish to cancel. `today` is the day at the office; a confirmed place is given back until the day before.
+    """
+    if state in UNPAID:
+        return Cancellation.GRANTED
+    if state is State.CONFIRMED:
+        return Cancellation.GRANTED if today < visit_on else Cancellation.TOO_LATE
+    return Cancellation.TOO_LATE if state is State.CHECKED_IN else Cancellation.ALREADY_ENDED

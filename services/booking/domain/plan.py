@@ -1,0 +1,158 @@
+"""
+A plan of slots: an office's daily quota split over sessions, services and channels.
+
+Called by the planning use case. The parts of a day always add up to the quota of that day:
+rounding goes by largest remainder and never adds or loses a place.
+"""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from services.booking.domain.calendar import Calendar, Session, share_units
+from services.booking.domain.windows import next_opening, release_of
+
+
+class Office(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    An immigration office as the seed describes it.
+    """
+
+    office_id: str
+    name: str
+    office_class: str
+    city: str
+    province: str
+    timezone: str
+    daily_quota: int
+    quota_basis: str
+
+
+class PlannedSlot(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    One row of the plan: office x date x session x service x channel, with its places and its window.
+    """
+
+    slot_id: str
+    office_id: str
+    office_name: str
+    city: str
+    province: str
+    timezone: str
+    date: dt.date
+    session: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    service: str
+    channel: str
+    capacity: int
+    window_id: str
+    opens_at: dt.datetime
+    closes_at: dt.datetime
+    next_opens_at: dt.datetime
+    pay_seconds: int
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A part of a day and the places it gets.
+    """
+
+    session: Session
+    service: str
+    channel: str
+    capacity: int
+
+
+def slot_id_of(office_id: str, day: dt.date, cell: Cell) -> str:
+    """
+    A slot's id says what it is, so that it is the same on every try.
+    """
+    return f"{office_id}.{day:%Y%m%d}.{cell.session.key}.{cell.service}.{cell.channel}"
+
+
+def window_id_of(timezone: str, first_day: dt.date) -> str:
+    """
+    The policy's window of a zone and a week, by name.
+    """
+    return f"policy.{timezone.replace('/', '-')}.{first_day:%Y%m%d}"
+
+
+def split(quota: int, weights: Sequence[int]) -> list[int]:
+    """
+    Divide whole places by weight: each part is its exact share rounded down, or one more for the largest remainders.
+
+    Raises `ValueError` unless there is weight to divide by.
+    """
+    total = sum(weights)
+    if total <= 0 or min(weights) < 0 or quota < 0:
+        raise ValueError(f"cannot split {quota} places by {weights}")
+    parts = [quota * weight // total for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda i: (-(quota * weights[i] % total), i))
+    for i in by_remainder[: quota - sum(parts)]:
+        parts[i] += 1
+    return parts
+
+
+def cells_of(calendar: Calendar, daily_quota: int) -> list[Cell]:
+    """
+    A day of an office. Parts too small for a single place are left out.
+    """
+    shapes = [
+        (session, service, channel)
+        for session in calendar.sessions
+        for service in calendar.shares.service
+        for channel in calendar.shares.channel
+    ]
+    weights = [
+        session.minutes * share_units(calendar.shares.service[service]) * share_units(calendar.shares.channel[channel])
+        for session, service, channel in shapes
+    ]
+    return [
+        Cell(session=session, service=service, channel=channel, capacity=capacity)
+        for (session, service, channel), capacity in zip(shapes, split(daily_quota, weights), strict=True)
+        if capacity > 0
+    ]
+
+
+def days_between(calendar: Calendar, first: dt.date, last: dt.date, holidays: AbstractSet[dt.date]) -> list[dt.date]:
+    """
+    The working days of a range, both ends included.
+    """
+    days = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
+    return [day for day in days if calendar.works_on(day) and day not in holidays]
+
+
+def slots_of(calendar: Calendar, office: Office, days: Sequence[dt.date]) -> Iterator[PlannedSlot]:
+    """
+    Everything an office offers on those days, each day with the window that releases it.
+    """
+    zone = ZoneInfo(office.timezone)
+    cells = cells_of(calendar, office.daily_quota)
+    for day in days:
+        release = release_of(calendar.window, day, zone)
+        next_opens_at = next_opening(calendar.window, release.closes_at, zone)
+        for cell in cells:
+            yield PlannedSlot(
+                slot_id=slot_id_of(office.office_id, day, cell),
+                office_id=office.office_id,
+                office_name=office.name,
+                city=office.city,
+                province=office.province,
+                timezone=office.timezone,
+                date=day,
+                session=cell.session.key,
+                starts_at=dt.datetime.combine(day, cell.session.starts_at, zone),
+                ends_at=dt.datetime.combine(day, cell.session.ends_at, zone),
+                service=cell.service,
+                channel=cell.channel,
+                capacity=cell.capacity,
+                window_id=window_id_of(office.timezone, release.first_day),
+                opens_at=release.opens_at,
+                closes_at=release.closes_at,
+                next_opens_at=next_opens_at,
+                pay_seconds=calendar.pay_seconds,
+            )

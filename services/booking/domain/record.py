@@ -1,0 +1,201 @@
+"""
+A booking as Postgres remembers it, and how the house is told about each step of its life.
+
+Stores build records from rows; use cases turn them into events with `announcement`.
+The words of the events are those of `contracts`; no other room sees a record.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from contracts import events
+from services.booking.domain.lifecycle import State
+
+T = TypeVar("T")
+
+
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Where and when: the slot a booking is for.
+    """
+
+    slot_id: str
+    office_id: str
+    office_name: str
+    city: str
+    province: str
+    timezone: str
+    date: dt.date
+    session: str
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    service: str
+    channel: str
+
+
+class BookingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Everything about one booking. `seats` and `person_ids` stand in the same order.
+    """
+
+    booking_id: str
+    account_id: str
+    person_ids: tuple[str, ...]
+    seats: tuple[int, ...]
+    state: State
+    version: int
+    pay_by: dt.datetime
+    held_at: dt.datetime
+    changed_at: dt.datetime
+    billing_code: str | None
+    virtual_account: str | None
+    amount_rupiah: int | None
+    ntpn: str | None
+    paid_at: dt.datetime | None
+    reason: str | None
+    visit: Visit
+
+
+def visit_by_id(slot_id: str) -> Visit:
+    """
+    What a slot id alone tells. For places of a slot that was never planned here: they are named, not dropped.
+    """
+    office_id, day, session, service, channel = (*slot_id.split("."), "", "", "", "", "")[:5]
+    try:
+        date = dt.datetime.strptime(day, "%Y%m%d").replace(tzinfo=dt.UTC)
+    except ValueError:
+        date = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return Visit(
+        slot_id=slot_id,
+        office_id=office_id,
+        office_name="",
+        city="",
+        province="",
+        timezone="UTC",
+        date=date.date(),
+        session=session,
+        starts_at=date,
+        ends_at=date,
+        service=service,
+        channel=channel,
+    )
+
+
+def in_zone(moment: dt.datetime, timezone: str) -> str:
+    """
+    RFC 3339 with the zone's offset.
+    """
+    return moment.astimezone(ZoneInfo(timezone)).isoformat()
+
+
+def ms_of(moment: dt.datetime) -> int:
+    """
+    Milliseconds since 1970 UTC, rounded down.
+    """
+    return int(moment.timestamp() * 1_000_000) // 1000
+
+
+def announcement(record: BookingRecord) -> events.BookingEvent | None:
+    """
+    The event of the step a booking has just taken; None for steps nobody outside needs.
+    """
+    tell = _TELLERS.get(record.state)
+    return tell(record) if tell else None
+
+
+def event_id_of(record: BookingRecord) -> str:
+    """
+    Stable over every try: a version of a booking is announced once.
+    """
+    return f"b.{record.booking_id}.{record.version}"
+
+
+def _told(record: BookingRecord) -> events.Booking:
+    visit = record.visit
+    return events.Booking(
+        booking_id=record.booking_id,
+        account_id=record.account_id,
+        person_ids=record.person_ids,
+        slot_id=visit.slot_id,
+        seats=record.seats,
+        office_id=visit.office_id,
+        office_name=visit.office_name,
+        city=visit.city,
+        timezone=visit.timezone,
+        date=visit.date.isoformat(),
+        session=visit.session,
+        starts_at=in_zone(visit.starts_at, visit.timezone),
+        ends_at=in_zone(visit.ends_at, visit.timezone),
+        service=visit.service,
+        channel=visit.channel,
+        pay_by_ms=ms_of(record.pay_by),
+        state=record.state.value,
+        version=record.version,
+    )
+
+
+def _held(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingHeld(booking=_told(record), at_ms=ms_of(record.changed_at))
+
+
+def _awaiting_payment(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingAwaitingPayment(
+        booking=_told(record),
+        at_ms=ms_of(record.changed_at),
+        billing_code=_there(record.billing_code),
+        virtual_account=_there(record.virtual_account),
+        amount_rupiah=_there(record.amount_rupiah),
+    )
+
+
+def _confirmed(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingConfirmed(
+        booking=_told(record),
+        at_ms=ms_of(record.changed_at),
+        ntpn=_there(record.ntpn),
+        amount_rupiah=_there(record.amount_rupiah),
+        paid_at_ms=ms_of(_there(record.paid_at)),
+    )
+
+
+def _paid_no_seat(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingPaidNoSeat(
+        booking=_told(record),
+        at_ms=ms_of(record.changed_at),
+        ntpn=_there(record.ntpn),
+        amount_rupiah=_there(record.amount_rupiah),
+        paid_at_ms=ms_of(_there(record.paid_at)),
+    )
+
+
+def _expired(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingExpired(booking=_told(record), at_ms=ms_of(record.changed_at))
+
+
+def _cancelled(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingCancelled(booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason))
+
+
+def _displaced(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingDisplaced(booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason))
+
+
+def _there(value: T | None) -> T:
+    if value is None:
+        raise AssertionError("a booking in this state has the facts of this state")
+    return value
+
+
+_TELLERS: Final[Mapping[State, Callable[[BookingRecord], events.BookingEvent]]] = {
+    State.HELD: _held,
+    State.AWAITING_PAYMENT: _awaiting_payment,
+    State.CONFIRMED: _confirmed,
+    State.EXPIRED: _expired,
+    State.CANCELLED: _cancelled,
+    State.PAID_NO_SEAT: _paid_no_seat,
+    State.DISPLACED: _displaced,
+}

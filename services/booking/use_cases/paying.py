@@ -1,0 +1,119 @@
+"""
+Paying: what the payment room reports moves bookings on, whatever they have become meanwhile.
+
+Called by the consumer of payment events with a batch. A payment in time confirms; one for
+a booking that no longer has places is recorded as such and told, never silent; the same
+payment again changes nothing.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from contracts.envelope import Envelope
+from contracts.events import InvoiceIssued, PaymentReceived
+from kernel import inbox
+from kernel.errors import Permanent
+from kernel.log import get_logger
+from kernel.postgres import Database
+from services.booking import metrics
+from services.booking.domain.lifecycle import TRANSITIONS, UNPAID, Payment, State, payment_means
+from services.booking.domain.record import BookingRecord
+from services.booking.stores import bookings
+from services.booking.stores.bookings import Step, moment_of
+from services.booking.use_cases.telling import tell_steps
+
+log = get_logger(__name__)
+CONSUMER = "booking.payment-events"
+ORDER = (State.AWAITING_PAYMENT, State.CONFIRMED, State.PAID_NO_SEAT)
+"""A booking that takes two steps in one batch takes them in this order."""
+COME_FROM = {
+    State.AWAITING_PAYMENT: frozenset({State.HELD}),
+    State.CONFIRMED: UNPAID,
+    State.PAID_NO_SEAT: frozenset(state for state in State if State.PAID_NO_SEAT in TRANSITIONS[state]),
+}
+
+
+async def take(database: Database, envelopes: Sequence[Envelope]) -> None:
+    """
+    Take a batch of payment events. Raises `Permanent` when one is about a booking nobody knows.
+    """
+    told = [envelope for envelope in envelopes if isinstance(envelope.event, InvoiceIssued | PaymentReceived)]
+    records: list[BookingRecord] = []
+    async with database.transaction() as connection:
+        fresh = [e.event for e in await inbox.fresh(connection, CONSUMER, told)]
+        events = [event for event in fresh if isinstance(event, InvoiceIssued | PaymentReceived)]
+        judge = _Judge(await bookings.lock(connection, (event.booking_id for event in events)))
+        for event in events:
+            judge.hear(event)
+        for state in ORDER:
+            records += await bookings.move(connection, judge.steps[state], to=state, come_from=COME_FROM[state])
+        await tell_steps(connection, records)
+    metrics.count_steps(record.state for record in records)
+
+
+@dataclasses.dataclass(slots=True)
+class _Standing:
+    """
+    Where a booking stands after what was heard so far.
+    """
+
+    state: State
+    ntpn: str | None
+
+
+class _Judge:
+    """
+    Decides the steps of locked bookings, event by event in the order they came.
+    """
+
+    def __init__(self, locked: dict[str, BookingRecord]) -> None:
+        self._standing = {
+            booking_id: _Standing(state=record.state, ntpn=record.ntpn) for booking_id, record in locked.items()
+        }
+        self.steps: dict[State, list[Step]] = {state: [] for state in ORDER}
+
+    def hear(self, event: InvoiceIssued | PaymentReceived) -> None:
+        """
+        Take one event in.
+        """
+        standing = self._standing.get(event.booking_id)
+        if standing is None:
+            raise Permanent(f"{event.TYPE} about unknown booking {event.booking_id}")
+        if isinstance(event, InvoiceIssued):
+            self._invoice(standing, event)
+        else:
+            self._payment(standing, event)
+
+    def _invoice(self, standing: _Standing, event: InvoiceIssued) -> None:
+        # An invoice for a booking that has moved on has nobody to pay it any more.
+        if standing.state is not State.HELD:
+            return
+        standing.state = State.AWAITING_PAYMENT
+        self.steps[State.AWAITING_PAYMENT].append(
+            Step(
+                booking_id=event.booking_id,
+                billing_code=event.billing_code,
+                virtual_account=event.virtual_account,
+                amount_rupiah=event.amount_rupiah,
+            )
+        )
+
+    def _payment(self, standing: _Standing, event: PaymentReceived) -> None:
+        meaning = payment_means(standing.state, known_ntpn=standing.ntpn, ntpn=event.ntpn)
+        if meaning is Payment.IS_REPEATED:
+            return
+        if meaning is Payment.IS_A_SECOND_ONE:
+            metrics.second_payments.inc()
+            log.error("booking_paid_twice", booking_id=event.booking_id, journal_number=event.journal_number)
+            return
+        standing.state = State.CONFIRMED if meaning is Payment.CONFIRMS else State.PAID_NO_SEAT
+        standing.ntpn = event.ntpn
+        self.steps[standing.state].append(
+            Step(
+                booking_id=event.booking_id,
+                billing_code=event.billing_code,
+                amount_rupiah=event.amount_rupiah,
+                ntpn=event.ntpn,
+                paid_at=moment_of(event.paid_at_ms),
+            )
+        )

@@ -1,0 +1,94 @@
+"""
+Seeding: offices, holidays and the calendar from files, checked line by line before any is loaded.
+
+Called by the seed command. A file that cannot be used stops the seed with its name and line.
+"""
+
+import csv
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from kernel.postgres import Connection
+from services.booking.domain.calendar import BadCalendar, Calendar
+from services.booking.domain.plan import Office
+from services.booking.domain.windows import ZONE_LABELS
+from services.booking.stores import offices as store
+from services.booking.stores.offices import Holiday
+
+T = TypeVar("T")
+OFFICES_MAX = 10_000
+
+
+class BadSeed(Exception):
+    """
+    A seed file cannot be used; the message says where and why.
+    """
+
+
+class Seed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the files say.
+    """
+
+    offices: tuple[Office, ...]
+    holidays: tuple[Holiday, ...]
+    calendar: Calendar
+
+
+def read_seed(*, offices: Path, holidays: Path, calendar: Path) -> Seed:
+    """
+    Read and check all three files. Raises `BadSeed`.
+    """
+    seed = Seed(
+        offices=tuple(_rows(offices, _office)),
+        holidays=tuple(_rows(holidays, _holiday)),
+        calendar=_calendar(calendar),
+    )
+    if not 0 < len(seed.offices) <= OFFICES_MAX:
+        raise BadSeed(f"{offices}: must name 1..{OFFICES_MAX} offices, names {len(seed.offices)}")
+    if len({office.office_id for office in seed.offices}) != len(seed.offices):
+        raise BadSeed(f"{offices}: an office_id stands there twice")
+    return seed
+
+
+async def load(connection: Connection, seed: Seed) -> int:
+    """
+    Write it all. Loading the same again changes nothing. Returns how many offices were new or changed.
+    """
+    return await store.put(connection, offices=seed.offices, holidays=seed.holidays, calendar=seed.calendar)
+
+
+def _rows(path: Path, convert: Callable[[dict[str, str]], T]) -> Iterator[T]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), start=2):
+                try:
+                    yield convert(row)
+                except (msgspec.ValidationError, ValueError, KeyError) as error:
+                    raise BadSeed(f"{path}, line {number}: {error}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadSeed(f"{path}: {error}") from error
+
+
+def _office(row: dict[str, str]) -> Office:
+    office = msgspec.convert(row, Office, strict=False)
+    if office.timezone not in ZONE_LABELS:
+        raise ValueError(f"timezone must be one of {', '.join(ZONE_LABELS)}, got {office.timezone}")
+    if office.daily_quota <= 0:
+        raise ValueError(f"daily_quota must be positive, got {office.daily_quota}")
+    return office
+
+
+def _holiday(row: dict[str, str]) -> Holiday:
+    return msgspec.convert({"day": row["date"], "name": row["name"], "kind": row["kind"]}, Holiday)
+
+
+def _calendar(path: Path) -> Calendar:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Calendar)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, BadCalendar) as error:
+        raise BadSeed(f"{path}: {error}") from error
