@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import booking, stack
+from ops.commands import audit, booking, demo, docs, stack
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app = typer.Typer(
 
 stack.register(app)
 booking.register(app)
+docs.register(app)
+demo.register(app)
+audit.register(app)
 
 
 def main() -> None:

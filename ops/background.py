@@ -7,23 +7,25 @@ Children are leashed to this thread: they end with it, whatever happens to the p
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, Self, TypeVar
 
+from ops.kafka import Broker
 from ops.stack import Stack
 
 T = TypeVar("T")
-START_DEADLINE_SECONDS = 240.0
-STOP_DEADLINE_SECONDS = 30.0
+START_DEADLINE_SECONDS: Final = 240.0
+STOP_DEADLINE_SECONDS: Final = 30.0
 
 
 class BackgroundStack:
     """
-    `with BackgroundStack(lambda: Stack(…)) as running:` and `running.stack` is up.
+    `with BackgroundStack(lambda: Stack(…)) as stack:` and everything is up.
     """
 
     def __init__(self, build: Callable[[], Stack]) -> None:
         self.stack = build()
+        self.broker = BackgroundBroker(self)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="stack", daemon=True)
 
@@ -42,6 +44,39 @@ class BackgroundStack:
         finally:
             self._end()
 
+    @property
+    def env(self) -> Mapping[str, str]:
+        """As `Stack.env`."""
+        return self.stack.env
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """As `Stack.ports`."""
+        return self.stack.ports
+
+    @property
+    def url(self) -> str:
+        """As `Stack.url`."""
+        return self.stack.url
+
+    def pid_of(self, name: str) -> int:
+        """
+        As `Stack.pid_of`.
+        """
+        return self.stack.pid_of(name)
+
+    def kill(self, name: str) -> int:
+        """
+        As `Stack.kill`.
+        """
+        return self.stack.kill(name)
+
+    async def wait_ready(self, *names: str) -> None:
+        """
+        As `Stack.wait_ready`, from any loop.
+        """
+        await self.ask(self.stack.wait_ready(*names))
+
     def call(self, work: Coroutine[Any, Any, T], *, deadline_seconds: float = 60.0) -> T:
         """
         Run a coroutine on the stack's loop and wait for it here.
@@ -58,3 +93,38 @@ class BackgroundStack:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(STOP_DEADLINE_SECONDS)
         self._loop.close()
+
+
+class BackgroundBroker:
+    """
+    The stack's broker, moved from any loop.
+    """
+
+    def __init__(self, running: BackgroundStack) -> None:
+        self._running = running
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, which stays the same through every move."""
+        return self._broker().bootstrap
+
+    async def vanish(self) -> None:
+        """
+        As `Broker.vanish`.
+        """
+        await self._running.ask(self._broker().vanish())
+
+    async def come_back(self) -> None:
+        """
+        As `Broker.come_back`.
+        """
+        await self._running.ask(self._broker().come_back())
+
+    async def forget(self) -> None:
+        """
+        As `Broker.forget`.
+        """
+        await self._running.ask(self._broker().forget())
+
+    def _broker(self) -> Broker:
+        return self._running.stack.broker

@@ -6,7 +6,8 @@ listens on a port of its own choosing, so a forwarder in this process listens on
 promised one, which the cluster advertises. SIGUSR1 takes the broker away, SIGUSR2
 brings it back with all it holds, SIGHUP makes it forget everything.
 
-It keeps about 5 MB per partition, and nothing beyond its own life. Never for production.
+It keeps about 5 MB per partition, and nothing beyond its own life. Whoever joins a group that others
+just left waits for the session timeout less a second. Never for production.
 """
 
 import argparse
@@ -14,6 +15,9 @@ import asyncio
 import contextlib
 import ctypes
 import signal
+import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, cast
 
@@ -25,6 +29,9 @@ from ops.state import write_atomically
 
 BROKER_ID: Final = 1
 HOST: Final = "127.0.0.1"
+KNOCK_SECONDS: Final = 0.005
+REBALANCE_DELAY_MS: Final = 100
+"""Instead of three seconds: on one machine members join at once, and every restart waits for this."""
 PENDING_BYTES_MAX: Final = 8_000_000
 """What one slow reader may keep waiting here before its writer is made to wait."""
 
@@ -47,41 +54,67 @@ class MockCluster:
         cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
         if not cluster:
             raise RuntimeError("librdkafka made no mock cluster")
-        for topic in TOPICS:
-            self._demand(
-                self._library.rd_kafka_mock_topic_create(cluster, topic.name.encode(), topic.partitions, 1), topic.name
-            )
         # Asked before the advertised address replaces it.
         self.port = int(self._library.rd_kafka_mock_cluster_bootstraps(cluster).decode().rsplit(":", 1)[1])
-        self._demand(
-            self._library.rd_kafka_mock_broker_set_host_port(cluster, BROKER_ID, HOST.encode(), self._advertised_port),
-            "the advertised address",
-        )
+        with kept_awake(self.port):
+            self._library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, REBALANCE_DELAY_MS)
+            for topic in TOPICS:
+                code = self._library.rd_kafka_mock_topic_create(cluster, topic.name.encode(), topic.partitions, 1)
+                self._demand(code, topic.name)
+            code = self._library.rd_kafka_mock_broker_set_host_port(
+                cluster, BROKER_ID, HOST.encode(), self._advertised_port
+            )
+            self._demand(code, "the advertised address")
         return int(cluster)
 
     def forget(self) -> None:
         """
         Start over with empty topics and no consumer groups.
         """
-        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
-        self._cluster = self._make()
+        old, self._cluster = self._cluster, self._make()
+        # The old one takes a second to end, and nobody needs to wait for it.
+        threading.Thread(target=self._library.rd_kafka_mock_cluster_destroy, args=(old,)).start()
 
     def set_down(self) -> None:
         """
         Drop every connection and accept none.
         """
-        self._demand(self._library.rd_kafka_mock_broker_set_down(self._cluster, BROKER_ID), "down")
+        with kept_awake(self.port):
+            self._demand(self._library.rd_kafka_mock_broker_set_down(self._cluster, BROKER_ID), "down")
 
     def set_up(self) -> None:
         """
         Accept connections again, with everything kept.
         """
-        self._demand(self._library.rd_kafka_mock_broker_set_up(self._cluster, BROKER_ID), "up")
+        with kept_awake(self.port):
+            self._demand(self._library.rd_kafka_mock_broker_set_up(self._cluster, BROKER_ID), "up")
 
     @staticmethod
     def _demand(code: int, what: str) -> None:
         if code != 0:
             raise RuntimeError(f"librdkafka's mock cluster refused {what} with error {code}")
+
+
+@contextlib.contextmanager
+def kept_awake(port: int) -> Iterator[None]:
+    """
+    Knock at the cluster's door all the while. Its thread sleeps up to a second on each order it was
+    not woken for, and it is not woken for every one; a connection always wakes it.
+    """
+    done = threading.Event()
+
+    def knock() -> None:
+        while not done.wait(KNOCK_SECONDS):
+            with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+                pass
+
+    knocker = threading.Thread(target=knock, name="knock")
+    knocker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        knocker.join()
 
 
 class Pipe(asyncio.Protocol):

@@ -21,6 +21,7 @@ _SIGNATURES: Final = {
     "rd_kafka_mock_cluster_destroy": (None, (_POINTER,)),
     "rd_kafka_mock_cluster_bootstraps": (_TEXT, (_POINTER,)),
     "rd_kafka_mock_topic_create": (_INT, (_POINTER, _TEXT, _INT, _INT)),
+    "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, (_POINTER, ctypes.c_int32)),
     "rd_kafka_mock_broker_set_host_port": (_INT, (_POINTER, ctypes.c_int32, _TEXT, _INT)),
     "rd_kafka_mock_broker_set_down": (_INT, (_POINTER, ctypes.c_int32)),
     "rd_kafka_mock_broker_set_up": (_INT, (_POINTER, ctypes.c_int32)),

@@ -130,7 +130,7 @@ def _place(folder: Path, *, say: Callable[[str], None]) -> Place:
     os.chown(folder, account.pw_uid, account.pw_gid)
     if not _can(account, "-w", folder):
         data = sheltered(folder) / "data"
-        _shelter(data.parent, account)
+        _shelter(data.parent, account, origin=folder)
         say(f"Postgres runs as {account.pw_name}, who cannot reach {folder}: its data is in {data}")
     if not _can(account, "-x", wheel_bin / "postgres"):
         wheel_bin = _copy_programs(wheel_bin)
@@ -161,9 +161,14 @@ def _can(account: pwd.struct_passwd, what: str, path: Path) -> bool:
     return answer.returncode == 0
 
 
-def _shelter(folder: Path, account: pwd.struct_passwd) -> None:
+def _shelter(folder: Path, account: pwd.struct_passwd, *, origin: Path) -> None:
     SHELTER.mkdir(mode=0o755, parents=True, exist_ok=True)
+    # A throw-away stack deletes its folder and cannot know of this one.
+    for mark in SHELTER.glob("*/origin"):
+        if not Path(mark.read_text()).exists():
+            shutil.rmtree(mark.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "origin").write_text(str(origin))
     os.chown(folder, account.pw_uid, account.pw_gid)
 
 

@@ -45,6 +45,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # One node on a laptop: nobody else joins, so nobody is waited for.
 group.initial.rebalance.delay.ms=0
+# A killed broker may register again only when its old session has run out.
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
 """
 
 

@@ -84,6 +84,11 @@ class Stack:
         return self._drawn.ports
 
     @property
+    def url(self) -> str:
+        """The gateway's address, where clients go."""
+        return self.env["PUBLIC_URL"]
+
+    @property
     def broker(self) -> kafka.Broker:
         """The Kafka broker, to be taken away and brought back."""
         return kafka.Broker(

@@ -22,6 +22,8 @@ from ops.errors import StackError
 REQUEST_DEADLINE_SECONDS: Final = 15.0
 VISIBLE_DEADLINE_SECONDS: Final = 20.0
 POLL_SECONDS: Final = 0.1
+REPLICAS: Final = 1
+"""One node, here and in the compose file; a cluster's topics are declared in its own manifests."""
 TOPIC_ALREADY_EXISTS: Final = 36
 
 
@@ -92,7 +94,7 @@ async def _create(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:
 
 def _new(topic: Topic) -> NewTopic:
     configs = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": str(topic.retention_ms)}
-    return NewTopic(topic.name, topic.partitions, replication_factor=-1, topic_configs=configs)
+    return NewTopic(topic.name, topic.partitions, replication_factor=REPLICAS, topic_configs=configs)
 
 
 async def _see(admin: AIOKafkaAdminClient, topics: list[Topic]) -> None:

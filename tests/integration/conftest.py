@@ -1,0 +1,119 @@
+"""
+Real Valkey, Postgres, broker and mail sink, started once per run on free ports in a throw-away folder.
+
+Kafka is the embedded broker, or Apache Kafka when ANTREAN_TEST_KAFKA=real. Tests share
+the topics: use a consumer group of your own and look for your own ids, or ask for
+`fresh_broker`, which forgets everything before the test.
+"""
+
+import dataclasses
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from ops.background import BackgroundBroker, BackgroundStack
+from ops.stack import Stack
+
+if TYPE_CHECKING:
+    Valkey = redis.asyncio.Redis
+
+# A developer's own database must never be the one that tests empty.
+GIVEN = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
+CONNECT_SECONDS = 10
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """
+    Where the stores are, and the broker to be taken away and brought back.
+    """
+
+    valkey_url: str
+    database_url: str
+    kafka_bootstrap: str
+    smtp_url: str
+    mail_url: str
+    broker: BackgroundBroker
+    stack: BackgroundStack
+
+
+@pytest.fixture(scope="session")
+def throw_away_folder() -> Iterator[Path]:
+    """
+    A folder which Postgres, running as another account when we are root, can reach.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="antrean-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def stores(throw_away_folder: Path) -> Iterator[Stores]:
+    """
+    The stores of this run.
+    """
+    environ = {name: value for name, value in os.environ.items() if name not in GIVEN}
+    kafka = os.environ.get("ANTREAN_TEST_KAFKA", "embedded")
+
+    def build() -> Stack:
+        return Stack(throw_away_folder / "stores", environ, services=False, kafka=kafka, ports="free")
+
+    with BackgroundStack(build) as running:
+        yield Stores(
+            valkey_url=running.env["VALKEY_URL"],
+            database_url=running.env["DATABASE_URL"],
+            kafka_bootstrap=running.env["KAFKA_BOOTSTRAP"],
+            smtp_url=running.env["SMTP_URL"],
+            mail_url=running.env["MAIL_LOOKUP_URL"],
+            broker=running.broker,
+            stack=running,
+        )
+
+
+@pytest.fixture
+async def database(stores: Stores) -> AsyncIterator[str]:
+    """
+    The address of an empty database of this test's own.
+    """
+    name = f"test_{uuid.uuid4().hex}"
+    await _administer(stores, f'CREATE DATABASE "{name}"')
+    yield stores.database_url.rpartition("/")[0] + f"/{name}"
+    await _administer(stores, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _administer(stores: Stores, order: str) -> None:
+    # A connection per order: a test may have restarted Postgres in between.
+    admin = await asyncpg.connect(stores.database_url, timeout=CONNECT_SECONDS)
+    try:
+        await admin.execute(order)
+    finally:
+        await admin.close(timeout=CONNECT_SECONDS)
+
+
+@pytest.fixture
+async def valkey(stores: Stores) -> AsyncIterator["Valkey"]:
+    """
+    A client of an empty Valkey.
+    """
+    client = redis.asyncio.from_url(stores.valkey_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def fresh_broker(stores: Stores) -> BackgroundBroker:
+    """
+    The broker with empty topics and no consumer groups. `fresh_broker.bootstrap` is where it is.
+    """
+    await stores.broker.forget()
+    return stores.broker
