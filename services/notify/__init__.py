@@ -1,1 +1,3 @@
-
+"""
+Notify: mails, tickets, calendar entries. See README.md.
+"""

@@ -1,1 +1,3 @@
-
+"""
+Payment: tariffs, billing codes, bank callbacks. See README.md.
+"""

@@ -1,0 +1,36 @@
+"""
+What payment hears: `booking.events`.
+
+Called by the kernel's consumer loop with a batch. Effect and inbox are one transaction.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from contracts.envelope import Envelope
+from contracts.events import BookingCancelled, BookingExpired, BookingHeld
+from kernel import inbox
+from kernel.clock import NowMs
+from kernel.postgres import Database
+from services.payment import metrics, use_cases
+
+BOOKING_EVENTS_GROUP = "payment.booking-events"
+_HEARD = (BookingHeld, BookingExpired, BookingCancelled)
+
+
+def booking_events(database: Database, now_ms: NowMs) -> Callable[[Sequence[Envelope]], Awaitable[None]]:
+    """
+    The handler that keeps invoices in step with bookings.
+    """
+
+    async def handle(envelopes: Sequence[Envelope]) -> None:
+        heard = [envelope for envelope in envelopes if isinstance(envelope.event, _HEARD)]
+        if not heard:
+            return
+        async with database.transaction() as connection:
+            fresh = await inbox.fresh(connection, BOOKING_EVENTS_GROUP, heard)
+            issued = await use_cases.follow_bookings(
+                connection, [envelope.event for envelope in fresh], now_ms=now_ms()
+            )
+        metrics.invoices_issued.inc(issued)
+
+    return handle
