@@ -45,7 +45,7 @@ class Stalled(Retryable):
     """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)  # slots and Generic do not go together when frozen
 class Reading(Generic[E]):
     """
     What a consumer reads and what it does with it.
