@@ -55,7 +55,7 @@ def document(tables: Mapping[str, Sequence[Route]], *, info: Json, servers: Sequ
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted({**schemas.components, PROBLEM_SCHEMA: _problem_schema()}.items())),
-            "examples": {kind.code: _example(kind) for kind in _every_problem(routes)},
+            "examples": {_name(kind): _example(kind) for kind in _every_problem(routes)},
             "headers": _headers(),
             "parameters": {"IdempotencyKey": _idempotency_key()},
             "securitySchemes": _security_schemes(),
@@ -78,8 +78,12 @@ def problems_of(route: Route) -> list[ProblemType]:
         implied.append(problem.FORBIDDEN)
     if route.idempotent:
         implied += [problem.IDEMPOTENCY_KEY_MISSING, problem.IDEMPOTENCY_KEY_REUSED, problem.STILL_RUNNING]
-    by_code = {kind.code: kind for kind in (*route.problems, *implied)}
-    return sorted(by_code.values(), key=attrgetter("status", "code"))
+    once = {_name(kind): kind for kind in (*route.problems, *implied)}
+    return sorted(once.values(), key=attrgetter("status", "code"))
+
+
+def _name(kind: ProblemType) -> str:
+    return f"{kind.status}.{kind.code}"
 
 
 class _Schemas:
@@ -119,8 +123,8 @@ def _refuse_twins(routes: Sequence[Route]) -> None:
 
 
 def _every_problem(routes: Sequence[Route]) -> list[ProblemType]:
-    by_code = {kind.code: kind for route in routes for kind in problems_of(route)}
-    return [by_code[code] for code in sorted(by_code)]
+    once = {_name(kind): kind for route in routes for kind in problems_of(route)}
+    return [once[name] for name in sorted(once)]
 
 
 def _operation(room: str, route: Route, schemas: _Schemas) -> Json:
@@ -192,7 +196,7 @@ def _refusal(status: int, kinds: list[ProblemType]) -> Json:
         "content": {
             "application/problem+json": {
                 "schema": {"allOf": [problem_ref, {"properties": {"code": {"enum": codes}}}]},
-                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+                "examples": {kind.code: {"$ref": f"#/components/examples/{_name(kind)}"} for kind in kinds},
             }
         },
     }
