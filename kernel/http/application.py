@@ -26,7 +26,7 @@ from kernel.log import get_logger
 from kernel.settings import HttpSettings
 
 log = get_logger(__name__)
-PRINCIPAL = "principal"
+PRINCIPAL = web.RequestKey("principal", Principal)
 RETRY_AFTER_SECONDS = 2
 TOKEN_CHARACTERS_MAX = 4096
 
@@ -59,8 +59,7 @@ def principal_of(request: web.Request) -> Principal:
     """
     Who asks. Only on routes with `auth`.
     """
-    principal: Principal = request[PRINCIPAL]
-    return principal
+    return request[PRINCIPAL]
 
 
 @web.middleware
@@ -83,11 +82,11 @@ def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator 
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
-        request["request_id"] = request.headers.get("X-Request-Id", "")[:64] or fresh("req")
-        with structlog.contextvars.bound_contextvars(request_id=request["request_id"]):
+        request[problem.REQUEST_ID] = request.headers.get("X-Request-Id", "")[:64] or fresh("req")
+        with structlog.contextvars.bound_contextvars(request_id=request[problem.REQUEST_ID]):
             response = await _answered(route, request, settings, authenticator)
         if not response.prepared:
-            response.headers["X-Request-Id"] = request["request_id"]
+            response.headers["X-Request-Id"] = request[problem.REQUEST_ID]
         count = counts.get(response.status)
         if count is None:
             count = metrics.http_requests.labels(route.path, route.method, str(response.status))

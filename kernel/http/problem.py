@@ -12,6 +12,8 @@ import msgspec
 from aiohttp import web
 
 _json = msgspec.json.Encoder()
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+"""Names the request in its answer and in every line of the log about it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def answer(
         "detail": kind.next_en if english else kind.next_id,
         "code": kind.code,
         "instance": request.path,
-        "request_id": request.get("request_id"),
+        "request_id": request.get(REQUEST_ID),
         **extras,
     }
     headers = {"Content-Language": "en" if english else "id", "Cache-Control": "no-store"}
