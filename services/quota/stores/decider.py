@@ -46,7 +46,7 @@ class Decider:
             return claimed
         decision = await self._reserve(ask, claimed)
         if isinstance(decision, Refused):
-            await self._unclaim(ask, claimed)
+            await self._unclaim(ask, claimed, ended=decision.why is Refusal.ENDED)
         return decision
 
     async def _claim(self, ask: Ask) -> _Claimed | Refused:
@@ -103,7 +103,7 @@ class Decider:
             )
         return Refused(why=Refusal[named.name], at_ms=number)
 
-    async def _unclaim(self, ask: Ask, claimed: _Claimed) -> None:
+    async def _unclaim(self, ask: Ask, claimed: _Claimed, *, ended: bool) -> None:
         try:
             await self._valkey.run(
                 ScriptCall(
@@ -114,7 +114,7 @@ class Decider:
                         pending_member(ask.account_id, ask.reservation_id, ask.slot_id),
                         claimed.attempt,
                         "",
-                        0,
+                        int(ended),
                     ],
                 )
             )

@@ -72,7 +72,7 @@ class Ledger:
                 "stopped": stopped is not None,
                 "stream_entries": length,
             }
-        async for record in self._slots():
+        async for record in self.slots():
             yield record
         for partition in range(self._keys.partitions):
             async for record in self._holds(partition):
@@ -81,7 +81,10 @@ class Ledger:
             async for record in self._claims(tag):
                 yield record
 
-    async def _slots(self) -> AsyncIterator[dict[str, Any]]:
+    async def slots(self) -> AsyncIterator[dict[str, Any]]:
+        """
+        Every slot's books and unused numbers.
+        """
         slot_ids = await self.slot_ids()
         books = await self.books(slot_ids)
         returned = await self._valkey.many([("ZRANGE", self._keys.returned(one), 0, -1) for one in slot_ids])

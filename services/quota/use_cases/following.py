@@ -33,6 +33,8 @@ _REASONS: dict[type[BookingEvent], str] = {
     BookingDisplaced: "displaced",
 }
 """Events that end a hold. A citizen's own words for it stay in booking."""
+SEAT_TAKEN = "seat_taken"
+"""Why booking displaced a hold whose numbers another active booking has."""
 _STRANGE = (ConfirmCode.UNKNOWN_HOLD, ConfirmCode.ENDED, ReleaseCode.UNKNOWN_HOLD)
 _UNBALANCED = (ConfirmCode.UNBALANCED, ReleaseCode.UNBALANCED)
 
@@ -71,11 +73,12 @@ class Following:
         for event in said:
             booking = event.booking
             reason = _REASONS.get(type(event))
+            if reason is not None:
+                ended.append(booking)
             if isinstance(event, BookingConfirmed):
                 calls.append(self._holds.confirm_call(booking.slot_id, booking.booking_id))
-            elif reason is not None:
+            elif reason is not None and not _is_anothers(event):
                 calls.append(self._holds.release_call(booking.slot_id, booking.booking_id, reason=reason))
-                ended.append(booking)
             else:
                 continue
             subjects.append(booking)
@@ -85,6 +88,13 @@ class Following:
             [Claim(booking.account_id, booking.booking_id, booking.slot_id) for booking in ended], ended=True
         )
         _refuse([_noted(booking, code) for booking, code in zip(subjects, codes, strict=True)])
+
+
+def _is_anothers(event: BookingEvent) -> bool:
+    """
+    Numbers that belong to somebody else must not be offered again: they stay held until a rebuild.
+    """
+    return isinstance(event, BookingDisplaced) and event.reason == SEAT_TAKEN
 
 
 def _noted(booking: Booking, code: ConfirmCode | ReleaseCode) -> str | None:

@@ -1,0 +1,153 @@
+"""
+Quota's stores over a real Valkey, and the plans, asks and events tests feed them with.
+"""
+
+import dataclasses
+import itertools
+import time
+from typing import Any
+
+from redis.asyncio import Redis
+
+from contracts.envelope import Envelope
+from contracts.events import Booking, BookingEvent, Event, SlotPlanned
+from kernel.clock import now_ms
+from services.quota.domain.decisions import Ask
+from services.quota.keys import Keys
+from services.quota.stores.catalogue import Catalogue
+from services.quota.stores.claims import Claims
+from services.quota.stores.decider import Decider
+from services.quota.stores.free import FreePlaces
+from services.quota.stores.holds import Holds
+from services.quota.stores.ledger import Ledger
+from services.quota.stores.outbox import Outbox
+from services.quota.stores.valkey import Valkey
+from services.quota.use_cases.reservations import ask_of
+
+PARTITIONS = 32
+HOUR_MS = 3_600_000
+SLOT = "bandung.20261130.morning.regular.online"
+_numbers = itertools.count()
+
+
+@dataclasses.dataclass(slots=True)
+class Room:
+    """
+    The stores of one worker.
+    """
+
+    valkey: Valkey
+    keys: Keys = dataclasses.field(default_factory=lambda: Keys(PARTITIONS))
+
+    @property
+    def decider(self) -> Decider:
+        """The decide step."""
+        return Decider(self.valkey, self.keys)
+
+    @property
+    def holds(self) -> Holds:
+        """Holds after the decision."""
+        return Holds(self.valkey, self.keys)
+
+    @property
+    def claims(self) -> Claims:
+        """Claims after the decision."""
+        return Claims(self.valkey, self.keys)
+
+    @property
+    def ledger(self) -> Ledger:
+        """The books."""
+        return Ledger(self.valkey, self.keys)
+
+    @property
+    def outbox(self) -> Outbox:
+        """The streams."""
+        return Outbox(self.valkey, self.keys)
+
+    @property
+    def free(self) -> FreePlaces:
+        """Free places as readers see them."""
+        return FreePlaces(self.valkey, self.keys)
+
+    def catalogue(self) -> Catalogue:
+        """A catalogue that knows nothing yet."""
+        return Catalogue(self.valkey, self.keys, now_ms)
+
+    async def records(self, kind: str) -> list[dict[str, Any]]:
+        """What the snapshot says of a kind."""
+        return [record async for record in self.ledger.everything() if record["kind"] == kind]
+
+
+def room_of(client: Redis) -> Room:
+    """
+    A room over a client.
+    """
+    return Room(Valkey(client, timeout_seconds=5.0))
+
+
+def plan(slot_id: str = SLOT, **changes: Any) -> SlotPlanned:
+    """
+    An open slot of ten places, changed as asked.
+    """
+    office_id, day, session, service, channel = slot_id.split(".")
+    at_ms = time.time_ns() // 1_000_000
+    facts: dict[str, Any] = {
+        "version": 1,
+        "office_name": f"Kanim {office_id.title()}",
+        "city": f"Kota {office_id.title()}",
+        "province": "Jawa Barat",
+        "timezone": "Asia/Jakarta",
+        "date": f"{day[:4]}-{day[4:6]}-{day[6:]}",
+        "starts_at": f"{day[:4]}-{day[4:6]}-{day[6:]}T08:00:00+07:00",
+        "ends_at": f"{day[:4]}-{day[4:6]}-{day[6:]}T10:00:00+07:00",
+        "capacity": 10,
+        "opens_at_ms": at_ms - HOUR_MS,
+        "closes_at_ms": at_ms + HOUR_MS,
+        "next_opens_at_ms": at_ms + 7 * 24 * HOUR_MS,
+    }
+    return SlotPlanned(
+        slot_id=slot_id, office_id=office_id, session=session, service=service, channel=channel, **(facts | changes)
+    )
+
+
+def ask(slot_id: str = SLOT, *, persons: int = 1, account_id: str | None = None, key: str = "key-00000001") -> Ask:
+    """
+    What a family asks for; a family of its own unless an account is named.
+    """
+    account_id = account_id or f"acc_{next(_numbers):032x}"
+    return ask_of(account_id, key, slot_id, tuple(f"per_{account_id[4:]}{number}" for number in range(persons)))
+
+
+def heard(event: Event) -> Envelope:
+    """
+    An event as a consumer gets it.
+    """
+    return Envelope(event_id=f"test.{next(_numbers)}", event=event)
+
+
+def said(kind: type[BookingEvent], one: Ask, seats: tuple[int, ...] = (), **more: Any) -> Envelope:
+    """
+    What booking says about an ask.
+    """
+    slot = plan(one.slot_id)
+    booking = Booking(
+        booking_id=one.reservation_id,
+        account_id=one.account_id,
+        person_ids=one.person_ids,
+        slot_id=one.slot_id,
+        seats=seats,
+        office_id=slot.office_id,
+        office_name=slot.office_name,
+        city=slot.city,
+        timezone=slot.timezone,
+        date=slot.date,
+        session=slot.session,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        service=slot.service,
+        channel=slot.channel,
+        pay_by_ms=0,
+        state="told",
+        version=2,
+    )
+    return heard(kind(booking=booking, at_ms=now_ms(), **more))
