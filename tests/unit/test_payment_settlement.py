@@ -1,0 +1,77 @@
+"""
+Each report ends in one verdict; what is no payment is for a person to look at.
+"""
+
+import msgspec
+import pytest
+
+from services.payment.domain.settlement import Invoice, Payment, Report, Verdict, judge
+
+INVOICE = Invoice(
+    booking_id="rsv_1",
+    account_id="acc_1",
+    billing_code="812345678901234",
+    virtual_account="988101234567890123",
+    amount_rupiah=350_000,
+    lines=(),
+    pay_by_ms=1,
+    timezone="Asia/Jakarta",
+    state="open",
+)
+REPORT = Report(
+    bank="sandbox",
+    external_id="1",
+    body_sha256="-",
+    billing_code=INVOICE.billing_code,
+    amount_value="350000.00",
+    currency="IDR",
+    ntpn="ABCDEFGH12345678",
+    journal_number="1",
+    paid_at_ms=1,
+)
+PAID = Payment(
+    ntpn=REPORT.ntpn,
+    bank="sandbox",
+    journal_number="1",
+    billing_code=INVOICE.billing_code,
+    booking_id="rsv_1",
+    amount_rupiah=350_000,
+    paid_at_ms=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "known", "verdict"),
+    [
+        ({}, "open", None, Verdict.ACCEPTED),
+        ({}, "closed", None, Verdict.ACCEPTED),
+        ({}, "paid", None, Verdict.ALREADY_PAID),
+        ({}, None, None, Verdict.UNKNOWN_CODE),
+        ({"amount_value": "349999.00"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({"amount_value": "350000.01"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({"amount_value": "350001.00"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({"currency": "USD"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({}, "paid", PAID, Verdict.REPEATED),
+        ({"external_id": "2"}, "paid", PAID, Verdict.REPEATED),
+        ({"billing_code": "899999999999999"}, "open", PAID, Verdict.NTPN_REUSED),
+        ({"bank": "other"}, "open", PAID, Verdict.NTPN_REUSED),
+        ({"amount_value": "1.00"}, "paid", PAID, Verdict.NTPN_REUSED),
+    ],
+)
+def test_a_report_has_one_verdict(
+    change: dict[str, str], state: str | None, known: Payment | None, verdict: Verdict
+) -> None:
+    """
+    To the rupiah, once, under an NTPN of its own; a closed invoice still takes the money.
+    """
+    invoice = None if state is None else msgspec.structs.replace(INVOICE, state=state)
+    report = msgspec.structs.replace(REPORT, **change)
+
+    assert verdict == judge(report, invoice=invoice, known=known)
+
+
+def test_only_payments_and_their_repeats_are_a_success() -> None:
+    """
+    The bank hears Successful exactly when nobody has to look at it.
+    """
+    assert all(verdict.is_exception == (verdict.code.status != 200) for verdict in Verdict)
