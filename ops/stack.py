@@ -26,8 +26,10 @@ from ops.supervisor import Supervisor
 
 READY_DEADLINE_SECONDS: Final = 60.0
 MIGRATION_DEADLINE_SECONDS: Final = 60.0
-GRACE_SECONDS: Final = 3.0
-"""For each of three rounds: gateway, services, stores. Together below the ten seconds promised."""
+GATEWAY_GRACE_SECONDS: Final = 1.0
+SERVICES_GRACE_SECONDS: Final = 3.5
+STORES_GRACE_SECONDS: Final = 5.0
+"""Postgres writes a checkpoint. The three rounds together stay below the ten seconds promised."""
 
 
 def silent(line: str) -> None:
@@ -128,6 +130,8 @@ class Stack:
         await self._migrate(drawn.migrations)
         await self._bring_up(drawn.services)
         await self._bring_up(drawn.gateway)
+        # Who was ready first may have ended since.
+        await self.wait_ready()
 
     async def _bring_up(self, wave: tuple[Program, ...]) -> None:
         ready = {program.name: asyncio.Event() for program in wave}
@@ -167,10 +171,14 @@ class Stack:
         """
         self._ready = False
         drawn = self._blueprint
-        waves = (drawn.gateway, drawn.services, drawn.stores) if drawn else ()
-        for wave in waves:
-            await self.supervisor.stop([program.name for program in wave], grace_seconds=GRACE_SECONDS)
-        await self.supervisor.close(grace_seconds=GRACE_SECONDS)
+        if drawn is not None:
+            for wave, grace_seconds in (
+                (drawn.gateway, GATEWAY_GRACE_SECONDS),
+                (drawn.services, SERVICES_GRACE_SECONDS),
+                (drawn.stores, STORES_GRACE_SECONDS),
+            ):
+                await self.supervisor.stop([program.name for program in wave], grace_seconds=grace_seconds)
+        await self.supervisor.close(grace_seconds=STORES_GRACE_SECONDS)
         self._lock.close()
 
     async def wait_ready(self, *names: str, deadline_seconds: float = READY_DEADLINE_SECONDS) -> None:
