@@ -132,4 +132,5 @@ class Ledger:
         """
         Whether Valkey is there.
         """
-        return text_of(await self._valkey.call("PING")) == "PONG"
+        # The client turns PONG into True.
+        return await self._valkey.call("PING") is True
