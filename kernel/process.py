@@ -28,6 +28,8 @@ T = TypeVar("T")
 Build = Callable[["Process"], Awaitable[None]]
 log = logging.get_logger(__name__)
 READY_CHECK_TIMEOUT_SECONDS = 2.0
+CLEANUP_SECONDS = 1.0
+"""For closing connections once their requests have ended or were given up."""
 BACKLOG = 4096
 KEEPALIVE_SECONDS = 75.0
 """Longer than the gateway keeps an idle connection, so that it is never cut under a request."""
@@ -45,6 +47,7 @@ class Process:
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
         self._street: list[tuple[web.AppRunner, HttpSettings]] = []
+        self._serving = False
         self._stopping = asyncio.Event()
         self._failed = False
 
@@ -74,7 +77,11 @@ class Process:
         Open the door to the street once everything is built.
         """
         runner = web.AppRunner(
-            app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS, handler_cancellation=False, shutdown_timeout=1
+            app,
+            access_log=None,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            handler_cancellation=False,
+            shutdown_timeout=self.settings.drain_timeout_seconds,
         )
         self._street.append((runner, settings))
 
@@ -82,8 +89,9 @@ class Process:
         """
         What stands in the way of readiness, by name; empty when ready.
         """
-        if self._stopping.is_set():
-            return {"process": "draining"}
+        if self._stopping.is_set() or not self._serving:
+            metrics.process_ready.set(0)
+            return {"process": "draining" if self._stopping.is_set() else "starting"}
         faults = {}
         for name, check in self._checks.items():
             try:
@@ -110,6 +118,7 @@ class Process:
             if built.done():
                 await built
                 await self._open_street()
+                self._serving = True
                 log.info("started", pid=os.getpid())
                 await self._stopping.wait()
             else:
@@ -144,7 +153,7 @@ class Process:
         await asyncio.sleep(self.settings.drain_notice_seconds)
         for runner, _ in self._street:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.drain_timeout_seconds):
+                async with asyncio.timeout(self.settings.drain_timeout_seconds + CLEANUP_SECONDS):
                     await runner.cleanup()
         for task in self._tasks:
             task.cancel()

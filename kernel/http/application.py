@@ -108,6 +108,8 @@ async def _answered(
             return await route.handler(request)
     except Problem as refused:
         return problem.answer(request, refused.kind, retry_after_seconds=refused.retry_after_seconds, **refused.extras)
+    except web.HTTPRequestEntityTooLarge:
+        return problem.answer(request, problem.TOO_LARGE)
     except web.HTTPException:
         raise
     except (TimeoutError, Retryable) as error:
