@@ -11,7 +11,7 @@ from typing import Any, Final
 from kernel.errors import Retryable
 from services.quota.domain.facts import persons_of, seats_of
 from services.quota.keys import Keys, office_of
-from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of, text_of
+from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
 
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
 SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
