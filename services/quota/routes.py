@@ -36,10 +36,13 @@ DAYS_DEFAULT: Final = "14"
 RETRY_SECONDS: Final = 1
 OFFICE_PATTERN: Final = "[a-z0-9-]{1,64}"
 
+# Python's $ also matches before a last newline; the look-ahead refuses it and means nothing to other engines.
+_END = r"$(?!\n)"
+_PART = "[a-z0-9_-]{1,32}"
 SlotId = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z0-9-]{1,64}\.[0-9]{8}\.[a-z0-9_-]{1,32}\.[a-z0-9_-]{1,32}\.[a-z0-9_-]{1,32}$")
+    str, msgspec.Meta(pattern=rf"^{OFFICE_PATTERN}\.[0-9]{{8}}\.{_PART}\.{_PART}\.{_PART}{_END}", max_length=180)
 ]
-PersonId = Annotated[str, msgspec.Meta(pattern=r"^per_[0-9a-z]{1,40}$")]
+PersonId = Annotated[str, msgspec.Meta(pattern=rf"^per_[0-9a-z]{{1,40}}{_END}")]
 
 
 class ReservationBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,67 @@
+"""
+Quota's door as `app.py` wires it, and a client that knocks on it with passes.
+"""
+
+from typing import Any
+
+from aiohttp import web
+
+from kernel.auth.authenticator import HeaderAuthenticator
+from kernel.auth.passes import PassKeys
+from kernel.auth.tokens import TokenVerifier
+from kernel.clock import now_ms
+from kernel.http.application import application
+from kernel.settings import HttpSettings
+from services.quota import routes
+from services.quota.use_cases.availability import Availability
+from services.quota.use_cases.reservations import Reservations, Underway
+from tests.integration.quota_room import HOUR_MS, SLOT, Room
+
+KEYS = PassKeys({"k1": bytes(32)})
+
+
+class Api:
+    """
+    A client of the room's door.
+    """
+
+    def __init__(self, client: Any, room: Room, work: Underway) -> None:
+        self.client, self.room, self.work = client, room, work
+
+    async def reserve(self, slot_id: str = SLOT, *, who: str = "1", persons: int = 1, **headers: str) -> Any:
+        """
+        Ask as account `who` with its first `persons` persons.
+        """
+        body = {"slot_id": slot_id, "person_ids": [f"per_{who}{number}" for number in range(persons)]}
+        return await self.client.post("/v1/reservations", json=body, headers=self.headers(who, **headers))
+
+    def headers(self, who: str = "1", *, key: str = "key-00000001", language: str = "en") -> dict[str, str]:
+        """
+        Of account `who`, which has five persons.
+        """
+        persons = tuple(f"per_{who}{number}" for number in range(5))
+        token = KEYS.issue(account_id=f"acc_{who}", person_ids=persons, expires_at_ms=now_ms() + HOUR_MS)
+        return {"Authorization": f"Pass {token}", "Idempotency-Key": key, "Accept-Language": language}
+
+
+async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[web.Application, Underway]:
+    """
+    The application as `app.py` wires it.
+    """
+    catalogue, work = room.catalogue(), Underway(work_max=1000)
+    await catalogue.load()
+    app = application(
+        routes.ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS)
+    )
+    app[routes.CATALOGUE] = catalogue
+    app[routes.HOLDS] = room.holds
+    app[routes.AVAILABILITY] = Availability(catalogue, room.free)
+    app[routes.RESERVATIONS] = Reservations(
+        room.decider, catalogue, room.free, work, decide_deadline_seconds=decide_deadline_seconds
+    )
+    return app, work
+
+
+async def refused(response: Any) -> tuple[int, str, dict[str, Any]]:
+    body = await response.json(content_type="application/problem+json")
+    return response.status, body["code"], body
