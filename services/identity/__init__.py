@@ -1,1 +1,3 @@
-
+"""
+Accounts, persons, the vault, tokens and passes.
+"""

@@ -1,0 +1,102 @@
+"""
+`python -m services.identity api|worker|migrate|rewrap|provision`.
+
+Reads the command line and hands over to `app`. Long-lived processes go through
+`kernel.process`; one-shots run, say one line, and end with 0, or 1 and the reason.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+from kernel import log as logging
+from kernel.errors import Retryable
+from kernel.migrate import MigrationRefused
+from kernel.process import run, settings_or_exit
+from kernel.settings import PostgresSettings
+from services.identity import app
+from services.identity.settings import ProvisionSettings, RewrapSettings
+from services.identity.stores.vault import VaultDamaged
+from services.identity.use_cases.provision import Crowd, ProvisionRefused
+
+ACCOUNTS_MAX = 1_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run what the command line asks for.
+    """
+    asked = _parser().parse_args(arguments)
+    if asked.command == "api":
+        run("identity-api", app.api)
+    elif asked.command == "worker":
+        run("identity-worker", app.worker)
+    else:
+        logging.configure(f"identity-{asked.command}", "warning")
+        work = {"migrate": _migrate, "rewrap": _rewrap, "provision": _provision}[asked.command]
+        sys.exit(_ended(work(asked)))
+
+
+def _ended(work: Coroutine[None, None, str]) -> int:
+    try:
+        sys.stdout.write(f"{asyncio.run(work)}\n")
+    except (Retryable, MigrationRefused, ProvisionRefused, VaultDamaged, OSError) as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+async def _migrate(_: argparse.Namespace) -> str:
+    applied = await app.migrate(settings_or_exit(PostgresSettings))
+    return f"identity: {len(applied)} migrations applied"
+
+
+async def _rewrap(_: argparse.Namespace) -> str:
+    values = await app.rewrap_all(settings_or_exit(RewrapSettings))
+    return f"identity: {values} values sealed with the current key"
+
+
+async def _provision(asked: argparse.Namespace) -> str:
+    smallest, largest = asked.families
+    crowd = Crowd(accounts=asked.accounts, smallest=smallest, largest=largest, seed=asked.seed)
+    seconds = await app.provision_to(asked.out, crowd, settings_or_exit(ProvisionSettings))
+    return (
+        f"identity: {asked.accounts} accounts in {seconds:.1f} s ({asked.accounts / seconds:.0f}/s) to {asked.out};"
+        f" their password is {app.SANDBOX_PASSWORD}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.identity", description="Accounts, persons and the vault.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("api", help="serve HTTP")
+    commands.add_parser("worker", help="relay the outbox to Kafka and tidy up")
+    commands.add_parser("migrate", help="bring the schema up to date")
+    commands.add_parser("rewrap", help="seal everything in the vault with the current key")
+    bulk = commands.add_parser("provision", help="create sandbox accounts in bulk (SANDBOX=1)")
+    bulk.add_argument("--accounts", type=_count, required=True, help=f"how many, 1..{ACCOUNTS_MAX}")
+    bulk.add_argument("--families", type=_range, default=(1, 5), help="people per account, such as 1-5")
+    bulk.add_argument("--seed", type=int, default=1, help="the same seed finds the same people")
+    bulk.add_argument("--out", type=Path, required=True, help="JSON lines with tokens and passes, mode 0600")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= ACCOUNTS_MAX:
+        raise argparse.ArgumentTypeError(f"must be 1..{ACCOUNTS_MAX}")
+    return int(text)
+
+
+def _range(text: str) -> tuple[int, int]:
+    parts = re.fullmatch(r"([1-9]|10)(?:-([1-9]|10))?", text)
+    smallest, largest = (int(parts[1]), int(parts[2] or parts[1])) if parts else (1, 0)
+    if smallest > largest:
+        raise argparse.ArgumentTypeError("must be such as 3 or 1-5, at most 10")
+    return smallest, largest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,3 @@
+"""
+What is true about NIKs, families, credentials and masks, whoever asks: pure, no clock, no driver.
+"""
