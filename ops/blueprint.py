@@ -17,6 +17,8 @@ from ops.errors import StackError
 from ops.programs import Program
 from ops.state import PROJECT, StateDir, read_json, write_atomically
 
+REMARKS_MAX: Final = 6
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -57,13 +59,15 @@ class Blueprint:
         return (*self.stores, *self.services, *self.gateway)
 
 
-def draw(state: StateDir, order: Order, say: Callable[[str], None]) -> Blueprint:
+def draw(state: StateDir, order: Order, say: Callable[[str], None], promises: ports.Promises) -> Blueprint:
     """
     Work the order out on this machine, now.
     """
     kind, environ = _broker(order)
     chosen = services.chosen(order.services)
-    promised = _ports(state, order, environ, say)
+    plan = _ports(state, order, environ, promises)
+    promised = plan.ports
+    say_remarks(plan.remarks, say)
     env = environment.build(environ, promised, keyring.load(state.secrets, environ))
     write_atomically(state.environment, json.dumps(env), mode=0o600)
     rooms = {service.room for service in chosen}
@@ -100,15 +104,25 @@ def _broker(order: Order) -> tuple[kafka.Kind, dict[str, str]]:
     return "given", {**environ, "KAFKA_BOOTSTRAP": asked}
 
 
-def _ports(state: StateDir, order: Order, environ: Mapping[str, str], say: Callable[[str], None]) -> dict[str, int]:
+def say_remarks(remarks: list[str], say: Callable[[str], None]) -> None:
+    """
+    A line for each, unless another stack runs here and nearly every port is another one.
+    """
+    if len(remarks) > REMARKS_MAX:
+        say(f"  {len(remarks)} usual ports are taken, using others: `antrean status` shows them")
+        return
+    for remark in remarks:
+        say(f"  {remark}")
+
+
+def _ports(state: StateDir, order: Order, environ: Mapping[str, str], promises: ports.Promises) -> ports.Plan:
     usual: dict[str, int | None] = dict(usual_ports())
     if order.free_ports:
         usual = dict.fromkeys(usual)
-    plan = ports.choose(usual, environ, {name: int(port) for name, port in read_json(state.ports).items()})
-    for remark in plan.remarks:
-        say(f"  {remark}")
+    saved = {name: int(port) for name, port in read_json(state.ports).items()}
+    plan = ports.choose(usual, environ, saved, free=promises.take)
     write_atomically(state.ports, json.dumps(plan.ports, indent=2))
-    return plan.ports
+    return plan
 
 
 def _stores(

@@ -3,14 +3,19 @@ Which port each program of the stack listens on.
 
 Called once per start. An explicit port (from the environment) is kept or refused,
 last run's port and the default are kept when free, else a free one is taken and
-said. Only looks: binds nothing for longer than the look.
+said. Binds nothing for longer than the look; what was chosen is promised by a lock
+until the stack ends, or two stacks starting together would choose the same.
 """
 
 import dataclasses
+import fcntl
+import os
 import random
 import socket
+import tempfile
 from collections.abc import Callable, Mapping
-from typing import Final
+from pathlib import Path
+from typing import Final, TextIO
 
 from ops.errors import StackError
 
@@ -38,6 +43,44 @@ class Plan:
 
     ports: dict[str, int]
     remarks: list[str]
+
+
+class Promises:
+    """
+    Ports this stack will use. Other stacks of the same user see them as taken from now on.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir()) / f"antrean-ports-{os.getuid()}"
+        self._held: list[TextIO] = []
+
+    def take(self, port: int) -> bool:
+        """
+        Promise a port if it is free. The kernel takes the promise back with the process, however it ends.
+        """
+        if not is_free(port):
+            return False
+        file = self._open(port)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        self._held.append(file)
+        return True
+
+    def release(self) -> None:
+        """
+        Take all promises back.
+        """
+        while self._held:
+            self._held.pop().close()
+
+    def _open(self, port: int) -> TextIO:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        if self._folder.is_symlink() or self._folder.stat().st_uid != os.getuid():
+            raise StackError(f"{self._folder} belongs to somebody else: remove it")
+        return (self._folder / str(port)).open("a")
 
 
 def is_free(port: int) -> bool:

@@ -19,6 +19,7 @@ from typing import Final, Literal, Self
 from ops import blueprint, kafka, postgres, programs, topics
 from ops.blueprint import Blueprint
 from ops.errors import StackError
+from ops.ports import Promises
 from ops.programs import Program
 from ops.report import Report
 from ops.state import StateDir
@@ -113,7 +114,9 @@ class Stack:
         await asyncio.to_thread(self.state.prepare)
         self._lock.enter_context(self.state.locked())
         try:
-            self._blueprint = await asyncio.to_thread(blueprint.draw, self.state, self._order, self._say)
+            promises = Promises()
+            self._lock.callback(promises.release)
+            self._blueprint = await asyncio.to_thread(blueprint.draw, self.state, self._order, self._say, promises)
             await self._start_all(self._blueprint)
         except BaseException:
             await self.stop()

@@ -2,6 +2,8 @@
 Which port a program gets, with the machine's answer given by hand.
 """
 
+from pathlib import Path
+
 import pytest
 
 from ops import ports
@@ -74,6 +76,19 @@ def test_free_ports_lie_below_those_of_outgoing_connections() -> None:
 
     assert all(ports.FREE_FROM <= port <= ports.FREE_TO for port in plan.ports.values())
     assert [] == plan.remarks
+
+
+def test_two_stacks_that_start_together_choose_differently(tmp_path: Path) -> None:
+    """
+    A port is promised before its program listens, until the stack that was promised it ends.
+    """
+    first, second = ports.Promises(tmp_path), ports.Promises(tmp_path)
+    port = ports.free_port(set())
+    told = [first.take(port), second.take(port)]
+    first.release()
+
+    assert [True, False, True] == [*told, second.take(port)]
+    second.release()
 
 
 def test_a_machine_without_a_free_port_is_told() -> None:
