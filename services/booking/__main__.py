@@ -104,6 +104,7 @@ def open_window(
     opens_in: Annotated[str, typer.Option("--in", metavar="DURATION", help="From now.")] = "0s",
     open_for: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long.")] = "2h",
     office: Annotated[list[str] | None, typer.Option(help="Only this office; may be repeated.")] = None,
+    date: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Only this day of the coming week.")] = None,
     pay_within: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Payment deadline; the calendar's by default.")
     ] = None,
@@ -115,6 +116,10 @@ def open_window(
     pay_seconds = None if pay_within is None else int(duration(pay_within).total_seconds())
     if not length or pay_seconds == 0:
         raise typer.BadParameter("a window and a payment deadline last longer than nothing")
+    try:
+        day = None if date is None else dt.date.fromisoformat(date)
+    except ValueError:
+        raise typer.BadParameter(f"{date!r} is no date: write YYYY-MM-DD") from None
 
     async def work(db: Database) -> str:
         async with db.transaction() as connection:
@@ -124,13 +129,13 @@ def open_window(
                 opens_in=wait,
                 open_for=length,
                 office_ids=sorted(set(office or ())),
+                day=day,
                 pay_seconds=pay_seconds,
             )
-        planned = opened.planned
         return (
             f"window opens {opened.opens_at:%Y-%m-%dT%H:%M:%SZ} and closes {opened.closes_at:%Y-%m-%dT%H:%M:%SZ}: "
-            f"{planned.offices} offices, {opened.slots} slots, {planned.places} places from {planned.first_day} "
-            f"to {planned.last_day}, {opened.pay_seconds} s to pay"
+            f"{opened.offices} offices, {opened.slots} slots, {opened.places} places from {opened.first_day} "
+            f"to {opened.last_day}, {opened.pay_seconds} s to pay"
         )
 
     _say(work)

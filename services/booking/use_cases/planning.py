@@ -51,8 +51,11 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     opens_at: dt.datetime
     closes_at: dt.datetime
     pay_seconds: int
-    planned: Planned
+    offices: int
+    first_day: dt.date
+    last_day: dt.date
     slots: int
+    places: int
 
 
 async def plan_slots(connection: Connection, offices: Sequence[Office], *, first: dt.date, last: dt.date) -> Planned:
@@ -107,20 +110,25 @@ async def open_window(
     opens_in: dt.timedelta,
     open_for: dt.timedelta,
     office_ids: Sequence[str] = (),
+    day: dt.date | None = None,
     pay_seconds: int | None = None,
 ) -> Opened:
     """
-    Open a window for the coming week's slots: of the offices named, or of the whole nation.
+    Open a window for the coming week's slots, or those of one `day`: of the offices named, or of the whole nation.
+
+    Raises `NothingToPlan` for a day outside that week.
     """
     calendar = await _calendar(connection)
     planned, offices = await plan_coming_week(connection, now=now, office_ids=office_ids)
+    if day is not None and not planned.first_day <= day <= planned.last_day:
+        raise NothingToPlan(f"{day} is not in the coming week, {planned.first_day} to {planned.last_day}")
     opens_at = now + opens_in
     closes_at = opens_at + open_for
     nation = WindowRow(
         window_id=fresh("window"),
         kind="opened",
-        first_day=planned.first_day,
-        last_day=planned.last_day,
+        first_day=day or planned.first_day,
+        last_day=day or planned.last_day,
         opens_at=opens_at,
         closes_at=closes_at,
         pay_seconds=pay_seconds or calendar.pay_seconds,
@@ -131,14 +139,17 @@ async def open_window(
     ] or [nation]
     await slot_store.put_windows(connection, windows)
     opened = await slot_store.open_for(connection, [_opening(calendar, office, windows, now) for office in offices])
-    await _tell(connection, opened)
+    places = await _tell(connection, opened)
     return Opened(
         window_ids=tuple(window.window_id for window in windows),
         opens_at=opens_at,
         closes_at=closes_at,
         pay_seconds=nation.pay_seconds,
-        planned=planned,
+        offices=planned.offices,
+        first_day=nation.first_day,
+        last_day=nation.last_day,
         slots=len(opened),
+        places=places,
     )
 
 
@@ -149,8 +160,8 @@ def _opening(calendar: Calendar, office: Office, windows: Sequence[WindowRow], n
     return Opening(
         office_id=office.office_id,
         window_id=window.window_id,
-        first_day=release.first_day,
-        last_day=release.last_day,
+        first_day=max(release.first_day, window.first_day),
+        last_day=min(release.last_day, window.last_day),
         opens_at=window.opens_at,
         closes_at=window.closes_at,
         next_opens_at=next_opening(calendar.window, window.closes_at, zone),
@@ -194,9 +205,16 @@ def _windows_of(calendar: Calendar, planned: Sequence[PlannedSlot]) -> list[Wind
     return list(windows.values())
 
 
-async def _tell(connection: Connection, slot_ids: Sequence[str]) -> None:
+async def _tell(connection: Connection, slot_ids: Sequence[str]) -> int:
+    """
+    Say these plans. Returns how many places they have.
+    """
+    places = 0
     for start in range(0, len(slot_ids), CHUNK_ROWS):
-        await tell_plans(connection, await slot_store.read(connection, slot_ids[start : start + CHUNK_ROWS]))
+        plans = await slot_store.read(connection, slot_ids[start : start + CHUNK_ROWS])
+        await tell_plans(connection, plans)
+        places += sum(plan.capacity for plan in plans)
+    return places
 
 
 def _sum(parts: Sequence[Planned]) -> Planned:
