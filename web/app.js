@@ -228,12 +228,16 @@ function named(office) {
   return { ...office, short, haystack: plain(`${office.name} ${office.city} ${office.province} ${office.zone_label}`) };
 }
 
+/** Built anew only when it says something new: somebody may be in the middle of it with the keyboard. */
 function showOffices() {
   const words = plain($("search").value).split(/\s+/).filter(Boolean);
   const found = state.offices.filter((office) => words.every((word) => office.haystack.includes(word)));
+  setText($("found"), state.offices.length ? t("found", count(found.length), count(state.offices.length)) : "");
+  const fingerprint = [state.chosen?.office_id, ...found.map((office) => office.office_id)].join();
+  if ($("offices").dataset.shown === fingerprint) return;
+  $("offices").dataset.shown = fingerprint;
   $("offices").replaceChildren(...found.map(officeItem));
   keepInSight($("offices").querySelector("[aria-current]"));
-  setText($("found"), state.offices.length ? t("found", count(found.length), count(state.offices.length)) : "");
 }
 
 /** Scrolls the list alone: the page stays where its reader is. */
@@ -451,6 +455,11 @@ function fillCell(cell, slot) {
 /* Start --------------------------------------------------------------------------------------------------------- */
 
 $("search").addEventListener("input", showOffices);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  // The address is the office's: jumping there would choose another.
+  event.preventDefault();
+  $("office").focus();
+});
 $("fault-now").addEventListener("click", () => state.fault?.poll.start());
 for (const button of document.querySelectorAll("[data-language]")) {
   button.addEventListener("click", () => setLanguage(button.dataset.language));
