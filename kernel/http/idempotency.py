@@ -46,9 +46,9 @@ async def once(
                 response = _replay(stored["fingerprint"], fingerprint, stored["status"], stored["body"])
             else:
                 response = await work(connection)
-                if response.status < HTTPStatus.BAD_REQUEST and isinstance(response.body, bytes):
+                if response.status < HTTPStatus.BAD_REQUEST:
                     await connection.execute(
-                        SQL.store_idempotency, scope, key, fingerprint, response.status, response.body
+                        SQL.store_idempotency, scope, key, fingerprint, response.status, _bytes_of(response)
                     )
         except BaseException:
             await transaction.rollback()
@@ -65,7 +65,15 @@ def _replay(known: bytes, asked: bytes, status: int, body: bytes) -> web.Respons
         raise Problem(IDEMPOTENCY_KEY_REUSED, field="Idempotency-Key")
     return web.Response(
         status=status,
-        body=body,
-        content_type="application/json",
+        body=body or None,
+        content_type="application/json" if body else None,
         headers={"Idempotency-Replayed": "true", "Cache-Control": "no-store"},
     )
+
+
+def _bytes_of(response: web.Response) -> bytes:
+    if response.body is None:
+        return b""
+    if not isinstance(response.body, bytes):
+        raise TypeError("an answer that is kept for replays is made of bytes")
+    return response.body
