@@ -72,4 +72,8 @@ def verify(ticket: str, key: TicketKey) -> TicketClaims | None:
 
 
 def _raw(encoded: str) -> bytes:
-    return urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    raw = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    if base64url(raw) != encoded:
+        # Base64 has several spellings of the same bytes; a ticket has one.
+        raise ValueError("not the one spelling")
+    return raw

@@ -1,0 +1,199 @@
+"""
+A payment room on a database of the test's own, its door open on a free port, with the sandbox's bank inside.
+
+Used by `test_payment_*.py`.
+"""
+
+import base64
+import dataclasses
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from contracts.envelope import Envelope, unseal
+from contracts.events import Booking, BookingCancelled, BookingExpired, BookingHeld, Event
+from kernel.auth.authenticator import HeaderAuthenticator
+from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
+from kernel.clock import now_ms
+from kernel.http.application import application
+from kernel.ids import derived
+from kernel.kafka.message import unpack_headers
+from kernel.migrate import migrate
+from kernel.postgres import Database, database
+from kernel.settings import HttpSettings, PostgresSettings
+from services.payment import routes, stores, use_cases
+from services.payment.__main__ import TARIFFS
+from services.payment.consumers import booking_events
+from services.payment.domain import snap
+from services.payment.sandbox_bank import ACCESS_TOKEN, BANK, SandboxBank
+from services.payment.settings import BankSettings
+
+SECRET = "sandbox-secret-of-the-tests"
+ACCOUNT = "acc_payer"
+FEE_RUPIAH = 350_000
+
+
+def booking(name: str, *, applicants: int = 1, service: str = "regular") -> Booking:
+    """
+    A booking as booking tells it.
+    """
+    return Booking(
+        booking_id=derived("rsv", name),
+        account_id=ACCOUNT,
+        person_ids=tuple(f"per_{index}" for index in range(applicants)),
+        slot_id=f"makassar.20261130.morning.{service}.online",
+        seats=tuple(range(1, applicants + 1)),
+        office_id="makassar",
+        office_name="Kantor Imigrasi Kelas I TPI Makassar",
+        city="Kota Makassar",
+        timezone="Asia/Makassar",
+        date="2026-11-30",
+        session="morning",
+        starts_at="2026-11-30T08:00:00+08:00",
+        ends_at="2026-11-30T10:00:00+08:00",
+        service=service,
+        channel="online",
+        pay_by_ms=1_795_766_400_000,
+        state="held",
+        version=1,
+    )
+
+
+@dataclasses.dataclass
+class Room:
+    """
+    Payment's doors, and short words for what booking and banks say.
+    """
+
+    db: Database
+    base: str
+    session: aiohttp.ClientSession
+    signer: TokenSigner
+
+    async def hear(self, *events: tuple[str, Event]) -> None:
+        """
+        Take events with their ids as one delivery.
+        """
+        await booking_events(self.db, now_ms)([Envelope(event_id=key, event=event) for key, event in events])
+
+    async def held(self, told: Booking) -> str:
+        """
+        A booking is held. Returns its billing code.
+        """
+        await self.hear((f"b.{told.booking_id}.1", BookingHeld(booking=told, at_ms=1)))
+        return str(await self.one("SELECT billing_code FROM invoice WHERE booking_id = $1", told.booking_id))
+
+    async def expired(self, told: Booking) -> None:
+        """
+        A booking came to nothing.
+        """
+        await self.hear((f"b.{told.booking_id}.9", BookingExpired(booking=told, at_ms=2)))
+
+    async def cancelled(self, told: Booking) -> None:
+        """
+        A booking was given back.
+        """
+        await self.hear((f"b.{told.booking_id}.8", BookingCancelled(booking=told, at_ms=2, reason="holder")))
+
+    async def announced(self) -> list[Event]:
+        """
+        Everything in the outbox, in order.
+        """
+        rows = await self.all("SELECT headers, body FROM outbox ORDER BY id")
+        return [unseal(unpack_headers(row["headers"]), row["body"]).event for row in rows]
+
+    async def one(self, statement: str, *values: object) -> Any:
+        """
+        One value.
+        """
+        async with self.db.connection() as connection:
+            return await connection.fetchval(statement, *values)
+
+    async def all(self, statement: str) -> Sequence[Any]:
+        """
+        All rows.
+        """
+        async with self.db.connection() as connection:
+            return await connection.fetch(statement)
+
+    async def get(self, path: str, *, account_id: str = ACCOUNT) -> tuple[int, dict[str, Any], Any]:
+        """
+        Ask as an account: status, body and headers.
+        """
+        token = self.signer.issue(account_id=account_id, person_ids=(), roles=(), now_ms=now_ms(), ttl_seconds=60)
+        async with self.session.get(self.base + path, headers={"Authorization": f"Bearer {token}"}) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def pay(self, code: str, amount_rupiah: int | None = None) -> tuple[int, dict[str, Any]]:
+        """
+        Ask the sandbox's bank to pay.
+        """
+        body = {"billing_code": code} | ({} if amount_rupiah is None else {"amount_rupiah": amount_rupiah})
+        async with self.session.post(f"{self.base}/v1/sandbox/bank/payments", json=body) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def report(self, body: dict[str, Any], *, external_id: str, **wrong: str) -> tuple[int, str]:
+        """
+        Report as a bank: status and responseCode. `wrong` replaces headers.
+        """
+        path, raw, timestamp = f"/v1/bank/callbacks/{BANK}", msgspec.json.encode(body), datetime.now(UTC).isoformat()
+        headers = {
+            "Authorization": f"Bearer {ACCESS_TOKEN}",
+            "X-TIMESTAMP": timestamp,
+            "X-SIGNATURE": snap.signature(SECRET, path=path, access_token=ACCESS_TOKEN, body=raw, timestamp=timestamp),
+            "X-PARTNER-ID": BANK,
+            "X-EXTERNAL-ID": external_id,
+            **{name.replace("_", "-"): value for name, value in wrong.items()},
+        }
+        async with self.session.post(self.base + path, data=raw, headers=headers) as answer:
+            return answer.status, (await answer.json())["responseCode"]
+
+
+def notification(code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678") -> dict[str, Any]:
+    """
+    A report of a payment.
+    """
+    return {
+        "billing_code": code,
+        "amount": {"value": f"{rupiah}.00", "currency": "IDR"},
+        "ntpn": ntpn,
+        "journal_number": "123456",
+        "paid_at": "2026-11-27T15:00:00+08:00",
+    }
+
+
+@asynccontextmanager
+async def payment_room(dsn: str) -> AsyncIterator[Room]:
+    """
+    Open the room on an empty database.
+    """
+    settings = PostgresSettings(url=dsn)
+    await migrate(settings, schema=stores.SCHEMA, folder=stores.MIGRATIONS)
+    signer = TokenSigner(signing_key(base64.b64encode(b"s" * 32).decode(), variable="JWT_SIGNING_KEY"))
+    door = socket.create_server(("127.0.0.1", 0))
+    base = f"http://127.0.0.1:{door.getsockname()[1]}"
+    bank = BankSettings(secrets=f"{BANK}:{SECRET}", callback_url=f"{base}/v1/bank/callbacks/{BANK}")
+    async with database(settings, schema=stores.SCHEMA) as db, aiohttp.ClientSession() as session:
+        async with db.transaction() as connection:
+            await use_cases.load_tariffs(connection, TARIFFS)
+        app = application(
+            routes.ROUTES,
+            HttpSettings(port=0),
+            authenticator=HeaderAuthenticator(TokenVerifier(now_ms, jwks=signer.jwks()), now_ms),
+            sandbox=True,
+        )
+        app[routes.DATABASE] = db
+        app[routes.SECRETS] = bank.by_bank()
+        app[routes.NOW_MS] = now_ms
+        app[routes.SANDBOX_BANK] = SandboxBank(db, session, bank, now_ms)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.SockSite(runner, door).start()
+        yield Room(db=db, base=base, session=session, signer=signer)
+        await runner.cleanup()
