@@ -17,6 +17,7 @@ from ops.release.street import Street
 
 PLAN_PATIENCE_SECONDS = 60.0
 DAYS_AHEAD = 14
+OFFICES_MIN = 20
 POLL_SECONDS = 0.25
 
 
@@ -45,20 +46,22 @@ class Office(msgspec.Struct, frozen=True):
 async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> list[Slot]:
     """
     Online slots of one coming day in offices drawn by lot, `places_wanted` at most in sum.
+
+    A large office is passed over where the places left for the others would not make `OFFICES_MIN`.
     """
     listed = (await road.ask("GET", "/v1/offices")).body["offices"]
     office_ids = [office["office_id"] for office in listed]
     rng.shuffle(office_ids)
+    days = [day for office_id in office_ids if (day := _first_day(await _wait_for_slots(road, office_id)))]
+    smallest = min((_places(day) for day in days), default=0)
+    if not 0 < smallest <= places_wanted:
+        raise StackError("no office has so few places that this crowd could fill them")
+    missing = min(OFFICES_MIN, places_wanted // smallest)
     chosen: list[Slot] = []
-    places = 0
-    for office_id in office_ids:
-        day = _first_day(await _wait_for_slots(road, office_id))
-        capacity = sum(slot.capacity for slot in day)
-        if day and places + capacity <= places_wanted:
+    for day in days:
+        if _places(chosen) + _places(day) + max(0, missing - 1) * smallest <= places_wanted:
             chosen += day
-            places += capacity
-    if not chosen:
-        raise StackError("no office has places to release: run `antrean seed`")
+            missing -= 1
     return chosen
 
 
@@ -120,6 +123,10 @@ def office_of(slot_id: str) -> str:
     The office a slot id begins with.
     """
     return slot_id.partition(".")[0]
+
+
+def _places(slots: Sequence[Slot]) -> int:
+    return sum(slot.capacity for slot in slots)
 
 
 def _first_day(office: Office) -> list[Slot]:

@@ -28,7 +28,7 @@ from ops.release.tally import Tally
 
 Say = Callable[[str], None]
 PROGRESS_SECONDS = 2.0
-REGISTRATIONS_AT_ONCE = 8
+REGISTRATIONS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +196,8 @@ async def _let_loose(
             task.cancel()
     say(f"{time.monotonic() - started:5.1f} s  {tally.line()}")
     if road.doubts:
-        say(f"{road.doubts:,} requests had no answer at first and were settled by asking again with the same key")
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in road.doubts.most_common())
+        say(f"doubts, settled by asking again with the same key: {reasons}")
 
 
 async def _disturb(interfere: Callable[[], Awaitable[None]] | None, after_seconds: float) -> None:

@@ -7,6 +7,7 @@ answer or patience ends.
 """
 
 import asyncio
+import collections
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,8 +53,8 @@ class Street:
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
         self._session = session
         self._base_url = base_url
-        self.doubts = 0
-        """Requests sent again because their outcome was not known."""
+        self.doubts: collections.Counter[str] = collections.Counter()
+        """Why requests were sent again: their outcome was not known."""
 
     async def ask(
         self, method: str, path: str, *, auth: str | None = None, key: str | None = None, body: Any = None
@@ -69,9 +70,9 @@ class Street:
         give_up_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while asyncio.get_running_loop().time() < give_up_at:
             answer = await self._once(method, path, headers, body)
-            if answer is not None and answer.status not in DOUBTFUL:
+            if isinstance(answer, Answer) and answer.status not in DOUBTFUL:
                 return answer
-            self.doubts += 1
+            self.doubts[f"{answer.status} {answer.code}" if isinstance(answer, Answer) else answer] += 1
             # Everybody waits a little differently, or all would come back at the same moment.
             await asyncio.sleep(random.uniform(0.2, 1.0))
         raise OutOfPatience(f"{method} {path} had no answer for {PATIENCE_SECONDS:.0f} s")
@@ -88,7 +89,7 @@ class Street:
             await asyncio.sleep(random.uniform(0.5, 1.0))
         return None
 
-    async def _once(self, method: str, path: str, headers: dict[str, str], body: Any) -> Answer | None:
+    async def _once(self, method: str, path: str, headers: dict[str, str], body: Any) -> Answer | str:
         try:
             async with self._session.request(method, f"{self._base_url}{path}", headers=headers, json=body) as response:
                 raw = await response.read()
@@ -97,8 +98,8 @@ class Street:
                     body=msgspec.json.decode(raw) if raw else {},
                     replayed=response.headers.get("Idempotency-Replayed") == "true",
                 )
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
-            return None
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            return type(error).__name__
 
 
 @asynccontextmanager
