@@ -47,7 +47,7 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     """
     Online slots of one coming day in offices drawn by lot, `places_wanted` at most in sum.
 
-    A large office is passed over where the places left for the others would not make `OFFICES_MIN`.
+    An office larger than its share of what is left is passed over until there are `OFFICES_MIN`.
     """
     listed = (await road.ask("GET", "/v1/offices")).body["offices"]
     office_ids = [office["office_id"] for office in listed]
@@ -59,7 +59,7 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     missing = min(OFFICES_MIN, places_wanted // smallest)
     chosen: list[Slot] = []
     for day in days:
-        if _places(chosen) + _places(day) + max(0, missing - 1) * smallest <= places_wanted:
+        if _places(day) * max(1, missing) <= places_wanted - _places(chosen):
             chosen += day
             missing -= 1
     return chosen
