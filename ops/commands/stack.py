@@ -5,6 +5,7 @@ Thin: each reads its options, asks `ops.stack` or the state folder, and prints.
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -27,6 +29,7 @@ from ops.state import PROJECT, StateDir
 DOWN_DEADLINE_SECONDS: Final = 15.0
 DETACHED_START_DEADLINE_SECONDS: Final = 300.0
 POLL_SECONDS: Final = 0.1
+READY: Final = "Ready"
 
 
 def register(app: typer.Typer) -> None:
@@ -69,9 +72,10 @@ def down(state_dir: Dir = DEFAULT_DIR) -> None:
         print(f"No stack runs on {state.root}.")
         return
     os.kill(pid, signal.SIGTERM)
-    if not _until(lambda: state.running_pid() is None, within_seconds=DOWN_DEADLINE_SECONDS):
+    if not _until(lambda: state.running_pid() is None and _ended(pid), within_seconds=DOWN_DEADLINE_SECONDS):
         # Its children are leashed to it and end with it.
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
         print(f"The supervisor (process {pid}) did not end within {DOWN_DEADLINE_SECONDS:g} s and was killed.")
     print("Down. `antrean up` resumes it, `antrean reset` forgets it.")
 
@@ -139,6 +143,17 @@ def reset(
     print(f"Deleted {state.root}.")
 
 
+def _ended(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    # Ended, and only its parent has not looked yet.
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
 async def _foreground(stack: Stack) -> int:
     began = time.monotonic()
     ended = asyncio.Event()
@@ -158,9 +173,9 @@ async def _foreground(stack: Stack) -> int:
     if ending_reason is not None:
         ending.cancel()
         raise ending_reason
-    _say(f"Ready in {time.monotonic() - began:.1f} s\n")
     report = Report.read(stack.state)
-    _say(report.welcome(stack.state) if report else "")
+    # In one piece: whoever started us detached reads up to here.
+    _say(f"{READY} in {time.monotonic() - began:.1f} s\n\n{report.welcome(stack.state) if report else ''}")
     await ending
     _say("Stopping")
     await stack.stop()
@@ -176,23 +191,18 @@ def _detached(state: StateDir, options: list[str]) -> None:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=PROJECT, start_new_session=True
         )
     with log.open() as lines:
-        settled = _until(
-            lambda: _passed_on(lines.read()) or child.poll() is not None or _is_ready(state, child.pid),
-            within_seconds=DETACHED_START_DEADLINE_SECONDS,
-        )
-        _passed_on(lines.read())
-    if child.poll() is not None or not settled:
+
+        def ready() -> bool:
+            text = lines.read()
+            print(text, end="", flush=True)
+            return f"{READY} in" in text
+
+        settled = _until(lambda: ready() or child.poll() is not None, within_seconds=DETACHED_START_DEADLINE_SECONDS)
+        ready()
+    if child.poll() is not None:
         raise typer.Exit(1)
-
-
-def _passed_on(text: str) -> bool:
-    print(text, end="", flush=True)
-    return False
-
-
-def _is_ready(state: StateDir, pid: int) -> bool:
-    report = Report.read(state)
-    return report is not None and report.ready and report.supervisor_pid == pid and state.running_pid() == pid
+    if not settled:
+        raise StackError(f"not ready after {DETACHED_START_DEADLINE_SECONDS:g} s; still trying: see {log}")
 
 
 async def _faults(report: Report) -> list[str | None]:
