@@ -25,6 +25,7 @@ log = get_logger(__name__)
 SQL = load_queries(Path(__file__).parent / "sql" / "queries.sql")
 
 BATCH_ROWS_MAX = 500
+ANNOUNCE_ROWS_MAX = 10_000
 POLL_SECONDS = 0.05
 """An idle relay looks this often: NOTIFY would serialise commits of the whole database."""
 KEEP = timedelta(days=3)
@@ -80,7 +81,7 @@ class OutboxRelay:
             self._checked_at = self._tidied_at = 0.0
             try:
                 while True:
-                    await self._greet_cluster()
+                    await self._greet_cluster(leader)
                     if await self._publish_some(leader) < BATCH_ROWS_MAX:
                         await self._tidy(leader)
                         await asyncio.sleep(POLL_SECONDS)
@@ -116,17 +117,24 @@ class OutboxRelay:
         self._published.inc(len(rows))
         return len(rows)
 
-    async def _greet_cluster(self) -> None:
+    async def _greet_cluster(self, leader: Connection) -> None:
         now = asyncio.get_running_loop().time()
         if self._checked_at and now - self._checked_at < CLUSTER_CHECK_SECONDS:
             return
         current = await cluster_id(self._settings)
-        async with self._database.transaction() as connection:
-            before = await connection.fetchval(SQL.remember_cluster, current)
-            if before is not None and before != current:
+        before = await leader.fetchval(SQL.known_cluster)
+        if before != current:
+            if before is not None:
                 log.warning("outbox_announced_again", schema=self._database.schema, before=before, now=current)
-                await connection.execute(SQL.announce_again)
+                await self._announce_again(leader)
+            # Noted last: a crash on the way begins again, and a repeat is recognised by its event id.
+            await leader.execute(SQL.remember_cluster, current)
         self._checked_at = now
+
+    async def _announce_again(self, leader: Connection) -> None:
+        last_id: int | None = 0
+        while last_id is not None:
+            last_id = await leader.fetchval(SQL.announce_again, last_id, ANNOUNCE_ROWS_MAX)
 
     async def _tidy(self, leader: Connection) -> None:
         now = asyncio.get_running_loop().time()

@@ -31,16 +31,23 @@ WHERE id IN (
     ORDER BY created_at LIMIT $2
 );
 
+-- known_cluster --
+-- Which cluster is told; null before the first.
+SELECT cluster_id FROM outbox_cluster;
+
 -- remember_cluster --
--- Note which cluster is told. Returns the one before, or null. $1 cluster_id
-WITH before AS (SELECT cluster_id FROM outbox_cluster)
+-- Note which cluster is told from now on. $1 cluster_id
 INSERT INTO outbox_cluster (cluster_id) VALUES ($1)
-ON CONFLICT (only_row) DO UPDATE SET cluster_id = excluded.cluster_id
-RETURNING (SELECT cluster_id FROM before);
+ON CONFLICT (only_row) DO UPDATE SET cluster_id = excluded.cluster_id;
 
 -- announce_again --
--- Tell everything still kept once more: this cluster has not heard it.
-UPDATE outbox SET published_at = NULL WHERE published_at IS NOT NULL;
+-- Tell what is still kept once more, a bounded number at a time. Returns the last id, null at the end. $1 after this id, $2 rows at most
+WITH again AS (
+    UPDATE outbox SET published_at = NULL
+    WHERE id IN (SELECT id FROM outbox WHERE id > $1 AND published_at IS NOT NULL ORDER BY id LIMIT $2)
+    RETURNING id
+)
+SELECT max(id) FROM again;
 
 -- take_inbox --
 -- Note event ids as taken; returns those not taken before. $1 consumer, $2 event_ids
