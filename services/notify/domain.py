@@ -179,8 +179,8 @@ def zone_label(timezone: str, moment: datetime) -> str:
     return _ZONE_LABELS.get(timezone) or moment.astimezone(ZoneInfo(timezone)).strftime("UTC%z")
 
 
-def retry_seconds(attempts: int) -> int:
+def retry_seconds(tries: int) -> int:
     """
-    How long a mail waits after its `attempts`-th try was refused.
+    How long a mail waits after its `tries`-th try was refused.
     """
-    return int(min(2 ** min(attempts, 20), RETRY_SECONDS_MAX))
+    return int(min(2 ** min(tries, 20), RETRY_SECONDS_MAX))

@@ -86,6 +86,10 @@ class Relay:
         except (aiosmtplib.SMTPException, TimeoutError, OSError) as error:
             await self.close()
             return Refused(reason=type(error).__name__)
+        except ValueError:
+            # An address that cannot even be written on the wire.
+            await self.close()
+            return Refused(reason="address", permanent=True)
         return await self._hand_over(client, mail)
 
     async def close(self) -> None:

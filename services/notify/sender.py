@@ -99,20 +99,29 @@ class Sender:
         return len(claims)
 
     async def _deliver(self, relay: Relay, claim: Claim) -> None:
-        if claim.in_doubt:
-            there = await self._lookup.has(claim.letter.message_id)
-            if there:
-                await self._sent(claim, "found")
-                return
-            if there is None:
-                # Nobody can say. A second mail with the same Message-ID is better than none.
-                self._count(claim, "resent")
-        if claim.attempts > self._settings.attempts_max:
-            await self._failed(claim, "attempts_max")
+        if claim.in_doubt and not await self._may_go_again(claim):
+            return
+        if claim.tries >= self._settings.attempts_max:
+            await self._failed(claim, "tried too often")
             return
         mail = await self._composed(claim)
         if mail is not None:
             await self._conclude(claim, await self._send(relay, mail, claim.email))
+
+    async def _may_go_again(self, claim: Claim) -> bool:
+        try:
+            there = await self._lookup.has(claim.letter.message_id)
+        except Retryable as error:
+            # This mail stays in doubt for another lease; the others of the turn go on.
+            log.warning("mail_stays_in_doubt", message_id=claim.letter.message_id, error=str(error))
+            return False
+        if there:
+            await self._sent(claim, "found")
+            return False
+        if there is None:
+            # Nobody can say. A second mail with the same Message-ID is better than none.
+            self._count(claim, "resent")
+        return True
 
     async def _composed(self, claim: Claim) -> bytes | None:
         try:
@@ -139,7 +148,8 @@ class Sender:
         elif isinstance(outcome, Refused):
             await self._refused(claim, outcome)
         else:
-            # Left as it is: after the lease it is in doubt, and looked up.
+            async with self._database.connection() as connection:
+                await stores.mark_unknown(connection, claim, reason=outcome.reason)
             self._count(claim, "unknown")
             log.warning("mail_in_doubt", message_id=claim.letter.message_id, reason=outcome.reason)
 
@@ -149,10 +159,11 @@ class Sender:
         self._count(claim, outcome)
 
     async def _refused(self, claim: Claim, refused: Refused) -> None:
-        if refused.permanent or claim.attempts >= self._settings.attempts_max:
+        tries = claim.tries + 1
+        if refused.permanent or tries >= self._settings.attempts_max:
             await self._failed(claim, refused.reason)
             return
-        wait_seconds = retry_seconds(claim.attempts)
+        wait_seconds = retry_seconds(tries)
         async with self._database.connection() as connection:
             await stores.mark_refused(connection, claim, wait_seconds=wait_seconds, reason=refused.reason)
         self._count(claim, "refused")

@@ -5,6 +5,7 @@ Read once by `app.py` and `__main__.py`. Never a global.
 """
 
 import dataclasses
+from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from kernel.auth.tokens import signing_key
@@ -46,6 +47,7 @@ class MailSettings:
     lease_seconds: float = variable("MAIL_LEASE_SECONDS", default=20.0, at_least=1, at_most=600)
     """How long a sender may keep a mail; after it the mail is in doubt and somebody else's."""
     attempts_max: int = variable("MAIL_ATTEMPTS_MAX", default=10, at_least=1, at_most=100)
+    """Tries that were refused or unanswered before a mail is given up and listed as failed."""
 
     def __post_init__(self) -> None:
         """
@@ -54,6 +56,8 @@ class MailSettings:
         smtp = urlsplit(self.smtp_url)
         if smtp.scheme not in {"smtp", "smtps"} or not smtp.hostname:
             raise ValueError("SMTP_URL must be smtp://host:port or smtps://host:port")
+        if "@" not in parseaddr(self.mail_from)[1]:
+            raise ValueError(f"MAIL_FROM must be an address, got {self.mail_from!r}")
         if urlsplit(self.public_url).hostname is None:
             raise ValueError(f"PUBLIC_URL must be an address, got {self.public_url!r}")
         if self.lookup_url and urlsplit(self.lookup_url).hostname is None:

@@ -44,6 +44,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     letter: Letter
     attempts: int
+    """Which claim of the mail this is; only the latest may say what became of it."""
+    tries: int
+    """Hand-overs before this one that were refused or unanswered."""
     in_doubt: bool
     """Whether an earlier try may have reached the relay."""
     email: str
@@ -140,6 +143,13 @@ async def mark_refused(connection: Connection, claim: Claim, *, wait_seconds: fl
     await connection.execute(SQL.mark_refused, claim.letter.message_id, claim.attempts, wait, reason)
 
 
+async def mark_unknown(connection: Connection, claim: Claim, *, reason: str) -> None:
+    """
+    No answer; in doubt when the lease ends.
+    """
+    await connection.execute(SQL.mark_unknown, claim.letter.message_id, claim.attempts, reason)
+
+
 async def mark_failed(connection: Connection, claim: Claim, *, reason: str) -> None:
     """
     Nobody tries any more.
@@ -172,5 +182,10 @@ def _claim(row: Any) -> Claim:
         payload=_decode_payload(row["payload"]),
     )
     return Claim(
-        letter=letter, attempts=row["attempts"], in_doubt=row["in_doubt"], email=row["email"], locale=row["locale"]
+        letter=letter,
+        attempts=row["attempts"],
+        tries=row["tries"],
+        in_doubt=row["in_doubt"],
+        email=row["email"],
+        locale=row["locale"],
     )

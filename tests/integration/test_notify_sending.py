@@ -182,17 +182,23 @@ async def test_without_a_lookup_a_mail_in_doubt_goes_out_again_with_the_same_id(
 
 async def test_a_provider_that_does_not_say_leaves_the_mail_in_doubt(room: Room) -> None:
     """
-    No answer to the question is no answer: nothing is sent on a guess.
+    Nothing is sent on a guess, nothing is given up, and the mails beside it go out.
     """
     await room.know_reader()
     await _hear(room, Template.CONFIRMED, "silent-provider")
     await room.turn(CutAfterAcceptance(room.settings, sender="antrean@example.go.id"))
-    await room.lease_ends()
-    with pytest.raises(Retryable):
-        await room.send(room.sender(lookup_url="http://127.0.0.1:9"))
+    await _hear(room, Template.EXPIRED, "in-the-same-turn")
+    silent = room.sender(lookup_url="http://127.0.0.1:9", attempts_max=2)
+    for _ in range(3):
+        await room.lease_ends()
+        await room.send(silent)
+    templates = sorted(mail["template"] for mail in await room.mailbox())
 
-    assert 1 == len(await room.mailbox())
-    assert "sending" == await room.one("SELECT state FROM message")
+    assert ["confirmed", "expired"] == templates
+    assert "sending" == await room.one("SELECT state FROM message WHERE template = 'confirmed'")
+    await room.lease_ends()
+    await room.send()
+    assert "sent" == await room.one("SELECT state FROM message WHERE template = 'confirmed'")
 
 
 class Refusing(Relay):
@@ -237,6 +243,22 @@ async def test_an_address_that_does_not_exist_is_given_up_at_once(room: Room) ->
     await room.turn(relay)
 
     assert "failed" == await room.one("SELECT state FROM message")
+
+
+async def test_an_address_that_cannot_be_written_stops_nobody(room: Room) -> None:
+    """
+    One mail that cannot go leaves the others their way.
+    """
+    good, room.address = room.address, "pembacaé@example.id"
+    await room.know_reader()
+    await _hear(room, Template.CONFIRMED, "strange")
+    await room.send()
+    room.address = good
+    await room.know_reader(at_ms=9)
+    await _hear(room, Template.EXPIRED, "ordinary")
+    await room.send()
+
+    assert ["expired"] == [mail["template"] for mail in await room.mailbox() if mail["template"] == "expired"]
 
 
 async def test_no_mail_is_claimed_while_there_is_no_relay(room: Room) -> None:

@@ -5,6 +5,7 @@ Tickets at the door: the owner's, of a confirmed booking, checked with the publi
 import asyncio
 import base64
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,7 +23,7 @@ from kernel.settings import HttpSettings
 from services.notify import routes
 from services.notify.documents import Documents
 from services.notify.domain import Template, claims_of
-from services.notify.routes import Press, TicketKeys
+from services.notify.routes import WAITING_MAX, Press, TicketKeys
 from services.notify.tickets import verify
 from tests.integration.conftest import Stores
 from tests.integration.notify_room import Room, notify_room
@@ -36,8 +37,9 @@ class Door:
     Notify's HTTP, as an account sees it.
     """
 
-    def __init__(self, room: Room, base: str, tokens: TokenSigner) -> None:
+    def __init__(self, room: Room, press: Press, base: str, tokens: TokenSigner) -> None:
         self.room = room
+        self.press = press
         self._base = base
         self._tokens = tokens
 
@@ -63,7 +65,7 @@ async def _door(room: Room) -> AsyncIterator[Door]:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.SockSite(runner, listening).start()
-    yield Door(room, f"http://127.0.0.1:{listening.getsockname()[1]}", tokens)
+    yield Door(room, app[routes.PRESS], f"http://127.0.0.1:{listening.getsockname()[1]}", tokens)
     app[routes.PRESS].close()
     await runner.cleanup()
 
@@ -150,12 +152,14 @@ async def test_a_press_that_is_full_says_so(door: Door) -> None:
     """
     A bounded number of prints may wait; one more is told to come back, and is served when there is room.
     """
-    told = booking()
+    told, stuck = booking(), threading.Event()
+    path = f"/v1/bookings/{told.booking_id}/qr.svg"
     await door.room.hear_booking(event_of(Template.CONFIRMED, told), event_id="b.1")
-    answers = await asyncio.gather(
-        *(door.get(f"/v1/bookings/{told.booking_id}/qr.svg") for _ in range(2 * routes.WAITING_MAX))
-    )
-    status, _, _ = await door.get(f"/v1/bookings/{told.booking_id}/qr.svg")
+    waiting = [asyncio.ensure_future(door.press.run(lambda: str(stuck.wait(30)).encode())) for _ in range(WAITING_MAX)]
+    await asyncio.sleep(0)
+    full, _, _ = await door.get(path)
+    stuck.set()
+    await asyncio.gather(*waiting)
+    free, _, _ = await door.get(path)
 
-    assert {200, 503} == {status for status, _, _ in answers}
-    assert 200 == status
+    assert [503, 200] == [full, free]

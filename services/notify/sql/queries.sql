@@ -51,7 +51,7 @@ UPDATE message AS m
 SET state = 'sending', attempts = m.attempts + 1, due_at = now() + $2::interval
 FROM due
 WHERE m.message_id = due.message_id
-RETURNING m.message_id, m.account_id, m.booking_id, m.template, m.payload, m.attempts,
+RETURNING m.message_id, m.account_id, m.booking_id, m.template, m.payload, m.attempts, m.tries,
     due.in_doubt, due.email, due.locale;
 
 -- mark_sent --
@@ -61,7 +61,12 @@ WHERE message_id = $1 AND state = 'sending' AND attempts = $2;
 
 -- mark_refused --
 -- The relay has it not, for sure: try again later. $1 message_id, $2 attempts, $3 wait (interval), $4 reason
-UPDATE message SET state = 'queued', due_at = now() + $3::interval, reason = $4
+UPDATE message SET state = 'queued', tries = tries + 1, due_at = now() + $3::interval, reason = $4
+WHERE message_id = $1 AND state = 'sending' AND attempts = $2;
+
+-- mark_unknown --
+-- Nobody knows whether the relay has it: it stays in `sending` until its lease ends. $1 message_id, $2 attempts, $3 reason
+UPDATE message SET tries = tries + 1, reason = $3
 WHERE message_id = $1 AND state = 'sending' AND attempts = $2;
 
 -- mark_failed --
