@@ -70,7 +70,7 @@ def test_another_birth_date_warns_unless_only_the_century_differs(
     assert (() if alike else (nik.BIRTH_DATE_DIFFERS,)) == nik.warnings(parsed, other)
 
 
-@given(st.text(st.characters(categories=["Nd"]), min_size=16, max_size=16))
+@given(st.from_regex(r"\d{16}", fullmatch=True))
 def test_sixteen_digits_always_parse_and_foreign_digits_never(digits: str) -> None:
     """
     Odd dates and regions are for life and parse; Arabic-Indic digits are no NIK.
