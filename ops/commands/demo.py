@@ -55,6 +55,8 @@ def demo(  # noqa: PLR0917 - typer reads options from the signature
         seed=seed,
     )
     folder = Path(tempfile.mkdtemp(prefix="antrean-demo-"))
+    # Postgres, running as another account when we are root, must reach its data.
+    folder.chmod(0o755)
     try:
         code = asyncio.run(_demo(script, folder, kill=kill, kafka=kafka))
     finally:

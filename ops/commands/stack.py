@@ -22,6 +22,7 @@ from ops import doctor as examination
 from ops import postgres, probes, tail
 from ops.commands.common import DEFAULT_DIR, Dir
 from ops.errors import StackError
+from ops.release.show import show
 from ops.report import Entry, Report
 from ops.stack import Stack
 from ops.state import PROJECT, StateDir
@@ -45,6 +46,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once it is ready.")] = False,  # noqa: FBT002
     kafka: Annotated[str | None, typer.Option(help="embedded, real, or host:port.")] = None,
     stores: Annotated[bool, typer.Option("--stores", help="Stores and mail only, no services.")] = False,  # noqa: FBT002
+    release: Annotated[bool, typer.Option("--release", help="Then play a small release to watch.")] = False,  # noqa: FBT002
 ) -> None:
     """
     Start the whole stack, or resume where the last one ended.
@@ -55,11 +57,13 @@ def up(
         print(f"A stack already runs on {state.root} (process {pid}).")
         print(report.welcome(state) if report else "It is still starting.")
         return
+    if release and (stores or detach):
+        raise typer.BadParameter("--release needs the services and a terminal to show it in")
     if detach:
         _detached(state, [*(("--kafka", kafka) if kafka else ()), *(("--stores",) if stores else ())])
         return
     stack = Stack(state.root, services=not stores, kafka=kafka, say=_say)
-    raise typer.Exit(asyncio.run(_foreground(stack)))
+    raise typer.Exit(asyncio.run(_foreground(stack, release=release)))
 
 
 def down(state_dir: Dir = DEFAULT_DIR) -> None:
@@ -154,7 +158,7 @@ def _ended(pid: int) -> bool:
     return False
 
 
-async def _foreground(stack: Stack) -> int:
+async def _foreground(stack: Stack, *, release: bool) -> int:
     began = time.monotonic()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -176,8 +180,12 @@ async def _foreground(stack: Stack) -> int:
     report = Report.read(stack.state)
     # In one piece: whoever started us detached reads up to here.
     _say(f"{READY} in {time.monotonic() - began:.1f} s\n\n{report.welcome(stack.state) if report else ''}")
+    showing = asyncio.create_task(show(stack.env, _say)) if release else None
     await ending
     _say("Stopping")
+    if showing is not None:
+        showing.cancel()
+        await asyncio.wait([showing])
     await stack.stop()
     return 0
 

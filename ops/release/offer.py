@@ -30,7 +30,7 @@ class Slot(msgspec.Struct, frozen=True):
     date: str
     channel: str
     state: str
-    capacity: int
+    free: int
     opens_at: str
 
 
@@ -53,13 +53,13 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     office_ids = [office["office_id"] for office in listed]
     rng.shuffle(office_ids)
     days = [day for office_id in office_ids if (day := _first_day(await _wait_for_slots(road, office_id)))]
-    smallest = min((_places(day) for day in days), default=0)
+    smallest = min((places_of(day) for day in days), default=0)
     if not 0 < smallest <= places_wanted:
         raise StackError("no office has so few places that this crowd could fill them")
     missing = min(OFFICES_MIN, places_wanted // smallest)
     chosen: list[Slot] = []
     for day in days:
-        if _places(day) * max(1, missing) <= places_wanted - _places(chosen):
+        if places_of(day) * max(1, missing) <= places_wanted - places_of(chosen):
             chosen += day
             missing -= 1
     return chosen
@@ -125,8 +125,11 @@ def office_of(slot_id: str) -> str:
     return slot_id.partition(".")[0]
 
 
-def _places(slots: Sequence[Slot]) -> int:
-    return sum(slot.capacity for slot in slots)
+def places_of(slots: Sequence[Slot]) -> int:
+    """
+    How many places were free when these were looked at.
+    """
+    return sum(slot.free for slot in slots)
 
 
 def _first_day(office: Office) -> list[Slot]:

@@ -95,7 +95,7 @@ async def play(
         await _let_loose(citizens, road, tally, script=script, say=say, interfere=interfere)
         return Played(
             offices=_offices(slots),
-            places=sum(slot.capacity for slot in slots),
+            places=offer.places_of(slots),
             wanted=wanted,
             tally=tally,
         )
