@@ -1,11 +1,12 @@
 """
 Open-loop load on the reserve path: requests start when they are due, whether or not others have ended.
 
-    python loadtests/reserve.py --url http://127.0.0.1:8080 --accounts accounts.jsonl --rate 500 --seconds 20
+    python -m loadtests.reserve --rate 300 --seconds 15
 
-Latency counts from the moment a request was *due*, so a stall shows in every request it
-delayed. Each account asks once, with its pass. Sends to loopback addresses only, and ends
-by itself. The last line of output is one JSON object.
+Works on the stack that `antrean up` has started: provisions one account per request, opens a
+window, and asks once with each account's pass. Latency counts from the moment a request was
+*due*, so a stall shows in every request it delayed. Sends to loopback addresses only, and
+ends by itself. The last line of output is one JSON object.
 """
 
 import argparse
@@ -15,16 +16,25 @@ import ipaddress
 import json
 import random
 import sys
+import tempfile
+import time
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import uvloop
+
+from ops import rooms
+from ops.errors import StackError
+from ops.state import running_environment
 
 CONNECTIONS_MAX = 256
 TIMEOUT_SECONDS = 10.0
 SECONDS_MAX = 300
 RATE_MAX = 50_000
+OPENING_PATIENCE_SECONDS = 60.0
 
 
 class Result:
@@ -44,7 +54,16 @@ class Result:
         return round(ordered[min(len(ordered) - 1, int(fraction * len(ordered)))], 2) if ordered else 0.0
 
 
-async def slots_of(session: aiohttp.ClientSession, url: str, offices_max: int) -> list[str]:
+def only_loopback(url: str) -> None:
+    """
+    Refuse to send load anywhere but to this machine.
+    """
+    host = urllib.parse.urlparse(url).hostname or ""
+    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+        raise StackError(f"load goes to loopback addresses only, not to {host}")
+
+
+async def open_slots(session: aiohttp.ClientSession, url: str, offices_max: int) -> list[str]:
     """
     Open online slots of the first offices that have any.
     """
@@ -61,7 +80,7 @@ async def slots_of(session: aiohttp.ClientSession, url: str, offices_max: int) -
 
 
 async def ask(
-    session: aiohttp.ClientSession, url: str, *, account: dict, slot_id: str, due: float, out: Result
+    session: aiohttp.ClientSession, url: str, *, account: dict[str, Any], slot_id: str, due: float, out: Result
 ) -> None:
     """
     One reservation, timed from the moment it was due.
@@ -77,25 +96,45 @@ async def ask(
     out.latencies_ms.append((asyncio.get_running_loop().time() - due) * 1000)
 
 
-async def run(args: argparse.Namespace, accounts: list[dict]) -> Result:
+async def prepare(args: argparse.Namespace, env: Mapping[str, str]) -> list[dict[str, Any]]:
     """
-    Send `rate` requests a second for `seconds`, or until every account has asked.
+    Seed, provision one account per request and open a window for the whole week.
     """
+    count = int(args.rate * args.seconds)
+    print(f"  provisioning {count:,} accounts and opening a window", flush=True)
+    await rooms.command("booking", "seed", env=env)
+    await rooms.command("booking", "window", "open", "--in", "0s", "--for", "1h", env=env)
+    with tempfile.TemporaryDirectory(prefix="antrean-load-") as folder:
+        file = Path(folder) / "accounts.jsonl"
+        # Another seed every time: people who hold places from the last run would be refused.
+        who = ("--accounts", str(count), "--families", "1-5", "--seed", str(int(time.time())))
+        await rooms.command("identity", "provision", *who, "--out", str(file), env=env)
+        return [json.loads(line) for line in (await asyncio.to_thread(file.read_bytes)).splitlines()]
+
+
+async def run(args: argparse.Namespace, env: Mapping[str, str]) -> Result:
+    """
+    Send `rate` requests a second for `seconds`.
+    """
+    accounts = await prepare(args, env)
+    url = env["PUBLIC_URL"]
     result = Result()
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX), timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
     ) as session:
-        slots = await slots_of(session, args.url, args.offices)
-        if not slots:
-            sys.exit("no slot is open: run `antrean window open --in 0s` first")
+        give_up_at = time.monotonic() + OPENING_PATIENCE_SECONDS
+        while not (slots := await open_slots(session, url, args.offices)):
+            if time.monotonic() > give_up_at:
+                raise StackError("no slot has opened; is quota-worker ready?")
+            await asyncio.sleep(0.5)
         loop = asyncio.get_running_loop()
         started = loop.time()
         asked: set[asyncio.Task[None]] = set()
-        for number, account in enumerate(accounts[: int(args.rate * args.seconds)]):
+        for number, account in enumerate(accounts):
             due = started + number / args.rate
             await asyncio.sleep(max(0.0, due - loop.time()))
             task = asyncio.create_task(
-                ask(session, args.url, account=account, slot_id=random.choice(slots), due=due, out=result)
+                ask(session, url, account=account, slot_id=random.choice(slots), due=due, out=result)
             )
             asked.add(task)
             task.add_done_callback(asked.discard)
@@ -110,15 +149,11 @@ def arguments() -> argparse.Namespace:
     The command line, refused when it leaves its bounds.
     """
     parser = argparse.ArgumentParser(description="Open-loop load on POST /v1/reservations, loopback only.")
-    parser.add_argument("--url", default="http://127.0.0.1:8080", help="gateway or a quota worker")
-    parser.add_argument("--accounts", required=True, help="output of `python -m services.identity provision`")
+    parser.add_argument("--dir", type=Path, default=Path(".antrean"), help="state folder of the running stack")
     parser.add_argument("--rate", type=float, default=300, help="requests a second")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--offices", type=int, default=40, help="take slots of this many offices")
     args = parser.parse_args()
-    host = urllib.parse.urlparse(args.url).hostname or ""
-    if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
-        parser.error("--url must be a loopback address")
     if not (0 < args.seconds <= SECONDS_MAX and 0 < args.rate <= RATE_MAX):
         parser.error(f"--seconds up to {SECONDS_MAX}, --rate up to {RATE_MAX}")
     return args
@@ -129,8 +164,12 @@ def main() -> None:
     Run and print.
     """
     args = arguments()
-    accounts = [json.loads(line) for line in Path(args.accounts).read_text(encoding="utf-8").splitlines()]
-    result = uvloop.run(run(args, accounts))
+    try:
+        env = running_environment(args.dir)
+        only_loopback(env["PUBLIC_URL"])
+        result = uvloop.run(run(args, env))
+    except StackError as error:
+        sys.exit(f"bench: {error}")
     print(
         json.dumps(
             {
