@@ -31,12 +31,19 @@ log = get_logger(__name__)
 
 BATCH_MAX = 500
 IDLE_WAIT_MS = 200
+BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 5.0
 BATCH_ATTEMPTS = 3
 """Tries of a whole batch before its keys are tried one by one."""
 SURPRISES_MAX = 3
 """Tries of a message whose handler raises neither Retryable nor Permanent."""
 WATCH_SECONDS = 2.0
+SESSION_TIMEOUT_MS = 6000
+"""How long a group waits for a member that was killed; brokers allow no less by default."""
+JOIN_TIMEOUT_SECONDS = 20.0
+"""Well beyond the session's: who gives up joining earlier leaves one more dead member to wait for."""
+SETTLED_SECONDS = 30.0
+"""A session that lasted this long starts its successor's back-off anew."""
 
 
 class Stalled(Retryable):
@@ -81,14 +88,18 @@ class Consumer(Generic[E]):
         """
         Consume until cancelled; every failure of the broker ends in a new consumer.
         """
-        backoff_seconds = 0.2
+        clock = asyncio.get_running_loop().time
+        backoff_seconds = BACKOFF_SECONDS_MIN
         while True:
+            began = clock()
             try:
                 await self._session()
             except (KafkaError, Retryable, OSError) as error:
                 self.connected = False
                 metrics.consumer_restarts.labels(self._reading.group).inc()
                 log.warning("consumer_restarts", consumer=self._reading.group, error=repr(error))
+            if clock() - began > SETTLED_SECONDS:
+                backoff_seconds = BACKOFF_SECONDS_MIN
             await asyncio.sleep(backoff_seconds)
             backoff_seconds = min(backoff_seconds * 2, BACKOFF_SECONDS_MAX)
 
@@ -100,13 +111,13 @@ class Consumer(Generic[E]):
             group_id=self._reading.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            request_timeout_ms=int(self._settings.call_timeout_seconds * 1000),
-            session_timeout_ms=10000,
+            request_timeout_ms=int(JOIN_TIMEOUT_SECONDS * 1000),
+            session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=2000,
             metadata_max_age_ms=10000,
         )
         try:
-            await within(self._settings.call_timeout_seconds, consumer.start(), what="Kafka")
+            await within(JOIN_TIMEOUT_SECONDS, consumer.start(), what="Kafka")
             self.connected = True
             watch = Watch(self._settings, self._lag)
             while True:
@@ -210,7 +221,9 @@ class Consumer(Generic[E]):
         wait_seconds = min(0.1 * 2 ** min(delivery.attempts, 10), BACKOFF_SECONDS_MAX)
         self._parking.postpone(slot, due_at=asyncio.get_running_loop().time() + wait_seconds)
         self._outcomes["parked"].inc()
-        log.warning("key_parked", consumer=self._reading.group, key=slot.key.decode(), error=repr(error))
+        log.warning(
+            "key_parked", consumer=self._reading.group, key=slot.key.decode(errors="replace"), error=repr(error)
+        )
 
     async def _bury(self, delivery: Delivery[E], error: Exception, *, attempts: int) -> None:
         origin = f"{delivery.slot.topic}/{delivery.slot.partition}/{delivery.offset}"
