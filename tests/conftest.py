@@ -6,13 +6,24 @@ import asyncio
 import inspect
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 Eventually = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loop_outside_tests() -> Iterator[None]:
+    """
+    The loop that stands between tests is made and closed here; pytest-asyncio would leave one open.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
 
 
 @pytest.fixture(autouse=True)
