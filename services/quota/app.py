@@ -110,7 +110,7 @@ async def snapshot(settings: ValkeySettings, out: Path) -> int:
     lines = 0
     async with AsyncExitStack() as exits:
         client = await exits.enter_async_context(valkey_client(settings))
-        valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds)
+        valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
         file = exits.enter_context(out.open("wb"))
         async for record in Ledger(valkey, Keys(settings.partitions)).everything():
             file.write(msgspec.json.encode(record) + b"\n")
@@ -127,7 +127,7 @@ def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
 
 async def _open_valkey(process: Process, settings: ValkeySettings, keeping: DurabilitySettings) -> Valkey:
     client = await process.open(valkey_client(settings))
-    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds)
+    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
     if keeping.durability == DISK:
         await refuse_forgetful(valkey)
     process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)

@@ -22,6 +22,9 @@ seats = metrics.gauge("quota_seats", "Places of all slots by state.", ("state",)
 unbalanced_slots = metrics.gauge("quota_unbalanced_slots", "Slots whose books do not add up.")
 ready = metrics.gauge("quota_ready", "1 while plans are known and every partition may sell.")
 claims_swept = metrics.counter("quota_claims_swept_total", "Old claims looked after, by what was found.", ("found",))
+no_alternatives = metrics.counter(
+    "quota_no_alternatives_total", "Sold-out answers that could not say in time what else is free."
+)
 followed = metrics.counter("quota_followed_total", "What booking said, by effect.", ("effect",))
 
 OUTCOMES: Final = ("held", "replayed", "unknown", *(refusal.value for refusal in Refusal))

@@ -82,7 +82,7 @@ def room_of(client: Redis) -> Room:
     """
     A room over a client.
     """
-    return Room(Valkey(client, timeout_seconds=5.0))
+    return Room(Valkey(client, timeout_seconds=5.0, calls_max=16))
 
 
 def plan(slot_id: str = SLOT, **changes: Any) -> SlotPlanned:

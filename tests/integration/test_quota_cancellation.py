@@ -86,7 +86,7 @@ async def test_a_call_cancelled_at_any_await_never_crosses_replies(stores: Any, 
     chance = random.Random(7)  # noqa: S311 - the moments, not a secret
     settings = ValkeySettings(url=stores.valkey_url, connections_max=2, call_timeout_seconds=5.0)
     async with valkey_client(settings) as few:
-        store = Valkey(few, timeout_seconds=5.0)
+        store = Valkey(few, timeout_seconds=5.0, calls_max=2)
 
         async def echo(number: int) -> tuple[int, list[int]]:
             if number % 3:
@@ -125,3 +125,20 @@ async def test_a_decision_outlives_its_asker_and_the_drain_waits_for_it(valkey: 
 
     assert isinstance(decision, Held)
     assert decision.replayed
+
+
+async def test_whoever_waits_for_a_connection_is_not_overtaken(valkey: Any) -> None:
+    """
+    With one connection and many callers that come again at once, answers come in the order of asking.
+    """
+    store = Valkey(valkey, timeout_seconds=5.0, calls_max=1)
+    order: list[int] = []
+
+    async def ask_thrice(number: int) -> None:
+        for _ in range(3):
+            await store.call("PING")
+            order.append(number)
+
+    await asyncio.gather(*(ask_thrice(number) for number in range(20)))
+
+    assert list(range(20)) * 3 == order

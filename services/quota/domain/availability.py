@@ -8,6 +8,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from operator import itemgetter
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -198,8 +199,13 @@ def tag_of(view: AvailabilityView) -> str:
     return f'W/"{hashlib.blake2b(msgspec.json.encode(timeless), digest_size=12).hexdigest()}"'
 
 
+@functools.lru_cache(maxsize=8192)
+def _seconds_of(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
+
+
 class _Offer(NamedTuple):
-    starts_at: datetime
+    starts_at_seconds: float
     slot_id: str
     free: int
     plan: SlotPlanned
@@ -214,11 +220,13 @@ class Offers:
         self._lists: dict[tuple[str, ...], list[_Offer]] = {}
         self._known: dict[tuple[str, int], tuple[Alternative, ...]] = {}
         offers = [
-            _Offer(datetime.fromisoformat(plan.starts_at), plan.slot_id, free.get(plan.slot_id, 0), plan)
+            _Offer(_seconds_of(plan.starts_at), plan.slot_id, left, plan)
             for plan in plans
-            if plan.channel == PUBLIC_CHANNEL and slot_state(plan, free.get(plan.slot_id, 0), now_ms) == "open"
+            if (left := free.get(plan.slot_id, 0)) > 0
+            and plan.channel == PUBLIC_CHANNEL
+            and slot_state(plan, left, now_ms) == "open"
         ]
-        offers.sort(key=lambda offer: offer[:2])
+        offers.sort(key=itemgetter(0, 1))
         for offer in offers:
             for place in _places_of(offer.plan):
                 self._lists.setdefault((offer.plan.service, *place), []).append(offer)

@@ -5,8 +5,10 @@ Called by the other stores. Never tries a call again, and never says no when it 
 know. Pipelines are cut to a length, so that none holds the server or the loop for long.
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
@@ -36,29 +38,25 @@ class ScriptCall(NamedTuple):
 
 class Valkey:
     """
-    A client with a deadline.
+    A client with a deadline and a queue: the pool alone would let newcomers overtake those who wait.
     """
 
-    def __init__(self, client: Redis, *, timeout_seconds: float) -> None:
+    def __init__(self, client: Redis, *, timeout_seconds: float, calls_max: int = 32) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
+        self._turns = asyncio.Semaphore(calls_max)
 
     async def call(self, *command: str | bytes | float) -> Any:
         """
         One command.
         """
-        with _surprises():
-            reply = self._client.execute_command(*command)  # type: ignore[no-untyped-call]
-            return await within(self._timeout_seconds, reply, what="Valkey")
+        return await self._in_turn(partial(self._client.execute_command, *command))
 
     async def run(self, call: ScriptCall) -> Any:
         """
         One script.
         """
-        with _surprises():
-            return await within(
-                self._timeout_seconds, call.script.run(self._client, call.keys, call.args), what="Valkey"
-            )
+        return await self._in_turn(partial(call.script.run, self._client, call.keys, call.args))
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
@@ -69,12 +67,19 @@ class Valkey:
             pipeline = self._client.pipeline(transaction=False)
             for command in commands[start : start + PIPELINE_MAX]:
                 pipeline.execute_command(*command)
-            with _surprises():
-                replies += await within(self._timeout_seconds, pipeline.execute(raise_on_error=False), what="Valkey")
+            replies += await self._in_turn(partial(pipeline.execute, raise_on_error=False))
         for reply in replies:
             if isinstance(reply, _UNKNOWN):
                 raise Retryable(f"Valkey: {reply!r}") from reply
         return replies
+
+    async def _in_turn(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        async def asked() -> Any:
+            async with self._turns:
+                return await ask()
+
+        with _surprises():
+            return await within(self._timeout_seconds, asked(), what="Valkey")
 
     async def run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """
@@ -82,8 +87,7 @@ class Valkey:
         """
         replies = await self._run_many(calls)
         if any(isinstance(reply, NoScriptError) for reply in replies):
-            # A restarted node knows no scripts. Those that ran did so with no effect missing before
-            # them in their own slot or account, and all are idempotent: load, then the whole again.
+            # A restarted node knows no scripts. All of them are idempotent: load, then the whole batch again, in order.
             for script in {call.script.name: call.script for call in calls}.values():
                 await self.call("SCRIPT", "LOAD", script.text)
             replies = await self._run_many(calls)

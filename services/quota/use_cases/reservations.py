@@ -20,7 +20,7 @@ from services.quota import metrics
 from services.quota.domain.availability import Alternative, Offers
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, digest
 from services.quota.stores.catalogue import Catalogue
-from services.quota.stores.free import COUNTRY_AGE_MAX_SECONDS, FreePlaces, Moments
+from services.quota.stores.free import COUNTRY_AGE_MAX_SECONDS, COUNTRY_RENEW_AFTER_SECONDS, FreePlaces, Moments
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -122,7 +122,12 @@ class Reservations:
         self._free = free
         self._work = work
         self._decide_deadline_seconds = decide_deadline_seconds
-        self._offers: Moments[Offers] = Moments(self._offers_now, age_max_seconds=COUNTRY_AGE_MAX_SECONDS, keys_max=1)
+        self._offers: Moments[Offers] = Moments(
+            self._offers_now,
+            age_max_seconds=COUNTRY_AGE_MAX_SECONDS,
+            keys_max=1,
+            renew_after_seconds=COUNTRY_RENEW_AFTER_SECONDS,
+        )
 
     @property
     def busy(self) -> bool:
@@ -159,8 +164,8 @@ class Reservations:
         """
         try:
             offers = await within(ALTERNATIVES_WAIT_SECONDS, self._offers.get(_COUNTRY), what="free places")
-        except Retryable as error:
-            log.info("no_alternatives", error=str(error))
+        except Retryable:
+            metrics.no_alternatives.inc()
             return ()
         return offers.instead_of(plan, count)
 
