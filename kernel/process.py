@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import uvloop
 from aiohttp import web
@@ -177,16 +177,27 @@ async def _metrics(_: web.Request) -> web.Response:
     return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
+def settings_of(cls: type[T]) -> T:
+    """
+    Settings from the environment, for wiring. Raises `BadSettings`, which `run` says before it exits with 2.
+    """
+    return load(cls, os.environ)
+
+
 def settings_or_exit(cls: type[T]) -> T:
     """
-    Load settings from the environment, or say every fault on one line each and exit with 2.
+    The same for commands: every fault on a line, then exit with 2.
     """
     try:
-        return load(cls, os.environ)
+        return settings_of(cls)
     except BadSettings as error:
-        sys.stderr.write("The configuration cannot be used:\n")
-        sys.stderr.writelines(f"  {fault}\n" for fault in str(error).split("; "))
-        sys.exit(2)
+        _refuse(error)
+
+
+def _refuse(error: BadSettings) -> NoReturn:
+    sys.stderr.write("The configuration cannot be used:\n")
+    sys.stderr.writelines(f"  {fault}\n" for fault in str(error).split("; "))
+    sys.exit(2)
 
 
 def run(name: str, build: Build) -> None:
@@ -201,6 +212,8 @@ def run(name: str, build: Build) -> None:
 
     try:
         code = uvloop.run(live())
+    except BadSettings as error:
+        _refuse(error)
     except (Retryable, OSError) as error:
         log.error("cannot_start", error=repr(error))  # noqa: TRY400 - the sentence is the message
         code = 1

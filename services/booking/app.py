@@ -13,7 +13,7 @@ from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
 from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
-from kernel.process import Process, settings_or_exit
+from kernel.process import Process, settings_of
 from services.booking import consumers
 from services.booking.routes import ROUTES
 from services.booking.routes.keys import BOARD, DATABASE
@@ -29,7 +29,7 @@ async def api(process: Process) -> None:
     """
     Answer people: offices, and their own bookings.
     """
-    settings = settings_or_exit(ApiSettings)
+    settings = settings_of(ApiSettings)
     db = await process.open(database(settings.postgres, schema=SCHEMA))
     verifier = TokenVerifier(now_ms)
     process.spawn("jwks", keep_keys_fresh(verifier, settings.jwks_url))
@@ -49,7 +49,7 @@ async def worker(process: Process) -> None:
     """
     Record what quota decides, take payments in, expire, and tell.
     """
-    settings = settings_or_exit(WorkerSettings)
+    settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=SCHEMA))
     telling = await process.open(kafka_producer(settings.kafka, name="booking-outbox"))
     marks = await process.open(kafka_producer(settings.kafka, name="booking-watermarks"))

@@ -24,7 +24,7 @@ from kernel.kafka.producer import kafka_producer
 from kernel.migrate import migrate as run_migrations
 from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
-from kernel.process import Process, settings_or_exit
+from kernel.process import Process, settings_of
 from kernel.settings import PostgresSettings
 from services.identity.routes import ROUTES
 from services.identity.routes.keys import DESK, Desk
@@ -53,7 +53,7 @@ async def api(process: Process) -> None:
     """
     The HTTP process.
     """
-    settings = settings_or_exit(ApiSettings)
+    settings = settings_of(ApiSettings)
     db = await process.open(database(settings.postgres, schema=SCHEMA))
     limits = settings.passwords
     hashing = await process.open(passwords(workers=limits.workers, waiting_max=limits.waiting_max))
@@ -90,7 +90,7 @@ async def worker(process: Process) -> None:
     """
     The process that tells: outbox to Kafka, and the broom.
     """
-    settings = settings_or_exit(WorkerSettings)
+    settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=SCHEMA))
     producer = await process.open(kafka_producer(settings.kafka, name="identity-outbox"))
     process.spawn("outbox", OutboxRelay(db, producer, settings.kafka).run())

@@ -20,7 +20,7 @@ from kernel.http.application import application
 from kernel.kafka.consumer import Consumer, Reading
 from kernel.kafka.producer import Producer, kafka_producer
 from kernel.postgres import Database, database
-from kernel.process import Process, settings_or_exit
+from kernel.process import Process, settings_of
 from kernel.settings import KafkaSettings
 from services.notify import consumers, routes, stores
 from services.notify.composer import Composer
@@ -36,7 +36,7 @@ async def api(process: Process) -> None:
     """
     Hand out tickets.
     """
-    settings = settings_or_exit(ApiSettings)
+    settings = settings_of(ApiSettings)
     db = await process.open(database(settings.postgres, schema=stores.SCHEMA))
     verifier = TokenVerifier(now_ms)
     signer = _signer(settings.ticket)
@@ -58,7 +58,7 @@ async def worker(process: Process) -> None:
     """
     Hear events, send mails.
     """
-    settings = settings_or_exit(WorkerSettings)
+    settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=stores.SCHEMA))
     producer = await process.open(kafka_producer(settings.kafka, name="notify-worker"))
     session = await process.open(aiohttp.ClientSession())

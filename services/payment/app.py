@@ -23,7 +23,7 @@ from kernel.kafka.producer import kafka_producer
 from kernel.log import get_logger
 from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
-from kernel.process import Process, settings_or_exit
+from kernel.process import Process, settings_of
 from services.payment import routes, stores
 from services.payment.consumers import BOOKING_EVENTS_GROUP, booking_events
 from services.payment.sandbox_bank import SandboxBank
@@ -39,7 +39,7 @@ async def api(process: Process) -> None:
     """
     Answer citizens and banks.
     """
-    settings = settings_or_exit(ApiSettings)
+    settings = settings_of(ApiSettings)
     db = await process.open(database(settings.postgres, schema=stores.SCHEMA))
     verifier = TokenVerifier(now_ms)
     app = application(
@@ -68,7 +68,7 @@ async def worker(process: Process) -> None:
     """
     Follow bookings, tell of invoices and payments.
     """
-    settings = settings_or_exit(WorkerSettings)
+    settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=stores.SCHEMA))
     producer = await process.open(kafka_producer(settings.kafka, name="payment-worker"))
     reading = Reading[Envelope](

@@ -17,7 +17,7 @@ from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
-from kernel.process import Process, settings_or_exit
+from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota import consumers, routes
@@ -42,7 +42,7 @@ async def api(process: Process) -> None:
     """
     The hot path: any number of these.
     """
-    settings = settings_or_exit(ApiSettings)
+    settings = settings_of(ApiSettings)
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     catalogue, free, holds = Catalogue(valkey, keys, now_ms), FreePlaces(valkey, keys), Holds(valkey, keys)
     await catalogue.load()
@@ -76,7 +76,7 @@ async def worker(process: Process) -> None:
     """
     Follows booking, looks after claims, shows the books.
     """
-    settings = settings_or_exit(BackstageSettings)
+    settings = settings_of(BackstageSettings)
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
@@ -93,7 +93,7 @@ async def relay(process: Process) -> None:
     """
     Tells Kafka what Valkey has decided.
     """
-    settings = settings_or_exit(BackstageSettings)
+    settings = settings_of(BackstageSettings)
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
     telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
