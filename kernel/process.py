@@ -161,9 +161,9 @@ class Process:
             await asyncio.wait(self._tasks, timeout=self.settings.drain_timeout_seconds)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
+        if task.cancelled() and self._stopping.is_set():
             return
-        error = task.exception()
+        error = None if task.cancelled() else task.exception()
         log.error("task_died", task=task.get_name(), exc_info=error)
         self._failed = True
         self._stopping.set()

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Gauge
 
 from kernel import metrics
-from kernel.deadline import within
+from kernel.deadline import abandoned_after
 from kernel.errors import DeadlineExceeded, Permanent, Retryable
 from kernel.kafka.message import Headers, Message
 from kernel.kafka.parking import Delivery, ParkingLot, Slot
@@ -117,7 +117,7 @@ class Consumer(Generic[E]):
             metadata_max_age_ms=10000,
         )
         try:
-            await within(JOIN_TIMEOUT_SECONDS, consumer.start(), what="Kafka")
+            await abandoned_after(JOIN_TIMEOUT_SECONDS, consumer.start(), what="Kafka")
             self.connected = True
             watch = Watch(self._settings, self._lag)
             while True:
@@ -129,7 +129,7 @@ class Consumer(Generic[E]):
     async def _turn(self, consumer: AIOKafkaConsumer) -> None:
         fetched: dict[TopicPartition, list[ConsumerRecord]] = {}
         if not self._parking.full:
-            fetched = await within(
+            fetched = await abandoned_after(
                 self._settings.call_timeout_seconds,
                 consumer.getmany(timeout_ms=IDLE_WAIT_MS, max_records=BATCH_MAX),
                 what="Kafka",
@@ -251,15 +251,17 @@ class Consumer(Generic[E]):
         offsets = {}
         for partition in moved & assigned:
             oldest_parked = self._parking.oldest_offset(partition.topic, partition.partition)
-            position = await within(self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka")
+            position = await abandoned_after(
+                self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka"
+            )
             offsets[partition] = position if oldest_parked is None else oldest_parked
         if offsets:
-            await within(self._settings.call_timeout_seconds, consumer.commit(offsets), what="Kafka")
+            await abandoned_after(self._settings.call_timeout_seconds, consumer.commit(offsets), what="Kafka")
 
     async def _abandon(self, consumer: AIOKafkaConsumer) -> None:
         self.connected = False
         try:
-            await within(2.0, consumer.stop(), what="Kafka consumer stop")
+            await abandoned_after(2.0, consumer.stop(), what="Kafka consumer stop")
         except (KafkaError, DeadlineExceeded, OSError) as error:
             log.warning("consumer_abandoned", consumer=self._reading.group, error=repr(error))
 
@@ -284,10 +286,12 @@ class Watch:
         if now - self._looked_at < WATCH_SECONDS or not assigned:
             return
         self._looked_at = now
-        ends = await within(self._settings.call_timeout_seconds, consumer.end_offsets(assigned), what="Kafka")
+        ends = await abandoned_after(self._settings.call_timeout_seconds, consumer.end_offsets(assigned), what="Kafka")
         lag = 0
         for partition in assigned:
-            position = await within(self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka")
+            position = await abandoned_after(
+                self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka"
+            )
             lag += max(0, ends[partition] - position)
             self._judge(partition, position, ends[partition], now, excused)
         self._lag.set(lag)

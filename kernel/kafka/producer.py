@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from kernel.deadline import within
+from kernel.deadline import abandoned_after
 from kernel.errors import DeadlineExceeded, Retryable
 from kernel.kafka.message import Message
 from kernel.log import get_logger
@@ -44,7 +44,7 @@ class Producer:
         async with self._lock:
             try:
                 producer = await self._connected()
-                await within(self._settings.call_timeout_seconds, _send(producer, messages), what="Kafka")
+                await abandoned_after(self._settings.call_timeout_seconds, _send(producer, messages), what="Kafka")
             except (KafkaError, DeadlineExceeded, OSError) as error:
                 await self._abandon()
                 raise Retryable(f"Kafka did not acknowledge: {type(error).__name__}: {error}") from error
@@ -71,7 +71,7 @@ class Producer:
                 request_timeout_ms=int(self._settings.call_timeout_seconds * 1000),
             )
             self._producer = producer
-            await within(self._settings.call_timeout_seconds, producer.start(), what="Kafka")
+            await abandoned_after(self._settings.call_timeout_seconds, producer.start(), what="Kafka")
         return self._producer
 
     async def _abandon(self) -> None:
@@ -79,7 +79,7 @@ class Producer:
         if producer is None:
             return
         try:
-            await within(1.0, producer.stop(), what="Kafka producer stop")
+            await abandoned_after(1.0, producer.stop(), what="Kafka producer stop")
         except (KafkaError, DeadlineExceeded, OSError) as error:
             log.warning("producer_abandoned", producer=self._name, error=repr(error))
 
@@ -116,11 +116,14 @@ async def cluster_id(settings: KafkaSettings) -> str:
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=5000)
     try:
-        async with asyncio.timeout(settings.call_timeout_seconds):
-            await admin.start()
-            try:
-                return str((await admin.describe_cluster())["cluster_id"])
-            finally:
-                await admin.close()
-    except (KafkaError, TimeoutError, OSError) as error:
+        return await abandoned_after(settings.call_timeout_seconds, _asked(admin), what="Kafka")
+    except (KafkaError, DeadlineExceeded, OSError) as error:
         raise Retryable(f"Kafka does not say who it is: {error!r}") from error
+
+
+async def _asked(admin: AIOKafkaAdminClient) -> str:
+    try:
+        await admin.start()
+        return str((await admin.describe_cluster())["cluster_id"])
+    finally:
+        await admin.close()
