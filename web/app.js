@@ -2,8 +2,9 @@
  * The reference client: when places are released, and what is free at the chosen office.
  *
  * Reads two calls, `/v1/offices` and `/v1/offices/{id}/availability`, and shows them as they are. Every countdown
- * runs on the server's clock and every time is the office's own. It never writes, never stores more than the
- * language, and never hides that what it shows is old. One file, so that the page is readable without a build.
+ * runs on the server's clock and every time is the office's own. It writes once, when somebody comes by the link of
+ * an activation mail; it never stores more than the language, and never hides that what it shows is old. One file, so
+ * that the page is readable without a build.
  */
 
 const POLL_MS = 2000;
@@ -452,6 +453,35 @@ function fillCell(cell, slot) {
   if (shown && changed && !STILL.matches) cell.root.animate(FLASH, { duration: 900 });
 }
 
+/* Activation ---------------------------------------------------------------------------------------------------- */
+
+/** The link of the activation mail ends here. Doing it twice is doing it once, so a reload may try again. */
+async function activate() {
+  const token = location.hash.match(/^#activation=([\w-]+)$/)?.[1];
+  if (!token) return;
+  $("notice").hidden = false;
+  $("notice-text").dataset.t = await activation(token);
+  $("notice-text").textContent = t($("notice-text").dataset.t);
+}
+
+/** What to say about it. */
+async function activation(token) {
+  const headers = {
+    "Content-Type": "application/json",
+    "Accept-Language": state.language,
+    "Idempotency-Key": `activate-${token.slice(0, 64)}`,
+  };
+  const options = { method: "POST", headers, body: JSON.stringify({ token }), signal: AbortSignal.timeout(DEADLINE_MS) };
+  try {
+    const response = await fetch("/v1/accounts/activation", options);
+    if (response.status >= 500) return "activation_later";
+    history.replaceState(null, "", location.pathname);
+    return response.ok ? "activation_done" : "activation_refused";
+  } catch {
+    return "activation_later";
+  }
+}
+
 /* Start --------------------------------------------------------------------------------------------------------- */
 
 $("search").addEventListener("input", showOffices);
@@ -477,3 +507,4 @@ document.addEventListener("visibilitychange", () => {
 setLanguage(remembered() ?? (navigator.language.toLowerCase().startsWith("en") ? "en" : "id"));
 officesPoll.start();
 ticking();
+activate();

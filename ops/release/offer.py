@@ -6,6 +6,7 @@ Called by `ops.release.run`. Reads the public availability, as any client does.
 
 import asyncio
 import datetime as dt
+import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
 
@@ -53,10 +54,10 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     office_ids = [office["office_id"] for office in listed]
     rng.shuffle(office_ids)
     days = [day for office_id in office_ids if (day := _first_day(await _wait_for_slots(road, office_id)))]
-    smallest = min((places_of(day) for day in days), default=0)
-    if not 0 < smallest <= places_wanted:
+    sums = itertools.accumulate(sorted(places_of(day) for day in days))
+    missing = min(OFFICES_MIN, sum(places <= places_wanted for places in sums))
+    if missing == 0:
         raise StackError("no office has so few places that this crowd could fill them")
-    missing = min(OFFICES_MIN, places_wanted // smallest)
     chosen: list[Slot] = []
     for day in days:
         if places_of(day) * max(1, missing) <= places_wanted - places_of(chosen):

@@ -195,3 +195,45 @@ def test_what_is_old_is_said_to_be_old_until_the_server_answers_again(url: str, 
     page.unroute("**/availability?*")
     page.get_by_role("button", name="Coba sekarang").click()
     expect(page.locator("#fault")).to_be_hidden()
+
+
+def _post(url: str, body: dict[str, str], key: str) -> None:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        assert 202 == response.status
+
+
+def _activation_link(stack: BackgroundStack, email: str) -> str:
+    mails = f"{stack.env['MAIL_LOOKUP_URL']}/messages"
+    end = time.monotonic() + PLANNED_SECONDS
+    while True:
+        with urllib.request.urlopen(f"{mails}?to={email}", timeout=5) as response:  # noqa: S310
+            found = json.load(response)
+        if found:
+            with urllib.request.urlopen(f"{mails}/{found[0]['n']}", timeout=5) as response:  # noqa: S310
+                return re.search(r"https?://\S+#activation=\S+", json.load(response)["text"])[0]  # type: ignore[index]
+        assert time.monotonic() < end, "the activation mail never came"
+        time.sleep(0.1)
+
+
+def test_the_link_of_the_activation_mail_activates_the_account(
+    stack: BackgroundStack, url: str, page: Page, complaints: list[str]
+) -> None:
+    """
+    Whoever follows the link is told so, the second time as well; a link nobody sent is refused in words.
+    """
+    email = "halaman@contoh.example"
+    account = {"username": "halaman", "password": "kata-sandi-contoh-2026", "nik": "9971014506900001"}
+    _post(
+        f"{url}/v1/accounts", account | {"phone": "+6281234567", "email": email, "address": "Jalan 1"}, "page-account"
+    )
+    link = _activation_link(stack, email)
+    for _ in range(2):
+        page.goto(link)
+        expect(page.locator("#notice-text")).to_have_text("Akun Anda aktif. Silakan masuk.")
+        page.goto("about:blank")
+    assert [] == complaints
+
+    page.goto(f"{url}/#activation={'x' * 43}")
+    expect(page.locator("#notice-text")).to_contain_text("tidak berlaku lagi")

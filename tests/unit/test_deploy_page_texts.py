@@ -8,7 +8,7 @@ from pathlib import Path
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 TEXTS: dict[str, dict[str, str]] = json.loads((WEB / "texts.json").read_text())
-PREFIXES = ("opening_", "when_", "session_", "service_", "slot_")
+PREFIXES = ("activation_", "opening_", "when_", "session_", "service_", "slot_")
 """Keys completed by a state or by data."""
 
 
