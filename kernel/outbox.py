@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
+
 from kernel import metrics
 from kernel.errors import Retryable
 from kernel.kafka.message import Message, pack_headers, unpack_headers
@@ -86,10 +88,15 @@ class OutboxRelay:
                         await self._tidy(leader)
                         await asyncio.sleep(POLL_SECONDS)
             finally:
-                # The pool does not reset sessions, so the lock is given back by name.
-                await asyncio.shield(
-                    leader.execute("SELECT pg_advisory_unlock($1, hashtext($2))", _LOCK_CLASS, self._database.schema)
-                )
+                await asyncio.shield(self._step_down(leader))
+
+    async def _step_down(self, leader: Connection) -> None:
+        # The pool does not reset sessions, so the lock is given back by name, or goes with its session.
+        try:
+            await leader.execute("SELECT pg_advisory_unlock($1, hashtext($2))", _LOCK_CLASS, self._database.schema)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, OSError) as error:
+            log.warning("outbox_lock_left", schema=self._database.schema, error=repr(error))
+            leader.terminate()
 
     async def _elected(self, leader: Connection) -> bool:
         won: bool = await leader.fetchval(

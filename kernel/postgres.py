@@ -5,6 +5,7 @@ Called by wiring and, through `Database`, by stores. Statements come from
 `kernel.sql`. Every session works in its room's schema and sees no other's names.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ else:
     # Generic in asyncpg's type files alone; at run time neither class can be subscripted.
     Connection = PoolConnectionProxy | asyncpg.Connection
 
+CLOSE_TIMEOUT_SECONDS = 3.0
 _UNAVAILABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
@@ -30,6 +32,7 @@ _UNAVAILABLE = (
     asyncpg.LockNotAvailableError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
 
@@ -98,4 +101,8 @@ async def database(settings: PostgresSettings, *, schema: str) -> AsyncIterator[
     try:
         yield Database(pool, settings, schema)
     finally:
-        await pool.close()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()

@@ -195,3 +195,25 @@ async def test_one_relay_leads_and_another_takes_over(
             await asyncio.wait([tasks[0]])
             await _say(db, ("a", 100))
             await eventually(lambda: heard.bodies()[-1] == "a.100")
+
+
+async def test_a_postgres_session_that_is_severed_is_replaced(
+    db: Database, relay: OutboxRelay, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    The lock goes with the leader's session; the relay comes back with another, and can still be ended.
+    """
+    async with running(relay.run()) as tasks, listening(fresh_broker.bootstrap, TOPIC) as heard:
+        await _say(db, ("a", 1))
+        await eventually(lambda: heard.bodies() == ["a.1"])
+        async with db.connection() as connection:
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        await _say(db, ("a", 2))
+        await eventually(lambda: heard.once() == ["a.1", "a.2"])
+
+        tasks[0].cancel()
+        await asyncio.wait(tasks, timeout=5)
+        assert tasks[0].cancelled()
