@@ -53,7 +53,9 @@ def program(folder: Path, *, port: int, upstreams: Mapping[str, str], env: Mappi
         raise StackError(f"the gateway's configuration {TEMPLATE} is missing")
     roots = {"WEB_ROOT": str(PROJECT / "web"), "DOCS_ROOT": str(PROJECT / "docs" / "api"), "RUN_DIR": str(folder)}
     config = folder / "nginx.conf"
-    config.write_text(render(TEMPLATE.read_text(), {"GATEWAY_PORT": str(port), **roots, **upstreams}))
+    # Only this machine, unless a container asks for 0.0.0.0.
+    listen = f"{env.get('GATEWAY_HOST') or '127.0.0.1'}:{port}"
+    config.write_text(render(TEMPLATE.read_text(), {"GATEWAY_PORT": listen, **roots, **upstreams}))
     # Workers of a root nginx become nobody, who cannot read a checkout below /root.
     as_ourselves = "user root root; " if os.geteuid() == 0 else ""
     return Program(
