@@ -126,7 +126,7 @@ def _asserts(node: ast.AST) -> bool:
             return True
         if isinstance(child, ast.Call):
             called = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
-            if called in {"raises", "fail"} or called.startswith(("assert_", "expect", "to_")):
+            if called in {"raises", "fail", "eventually"} or called.startswith(("assert_", "expect", "to_")):
                 return True
             if called == "run_state_machine_as_test":
                 return True
