@@ -102,6 +102,8 @@ async def test_topics_are_made_once(fresh_broker: BackgroundBroker) -> None:
     await topics.ensure(fresh_broker.bootstrap)
     await topics.ensure(fresh_broker.bootstrap)
 
+    assert {topic.name: topic.partitions for topic in TOPICS} == await topics.partition_counts(fresh_broker.bootstrap)
+
 
 async def test_a_wrong_partition_count_is_refused(fresh_broker: BackgroundBroker) -> None:
     """
