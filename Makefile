@@ -48,7 +48,7 @@ check: setup ## Everything that holds the style: linters, types, imports, spelli
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "make fmt puts the layout right" >&2; exit 1; }
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timings --quiet
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/codespell
 	@$(BIN)/antrean docs --check
 	@exec $(BIN)/pytest --quiet tests/house
