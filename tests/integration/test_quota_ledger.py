@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 import redis.asyncio
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -310,3 +310,31 @@ def test_the_scripts_keep_the_books_of_the_model(stores: Any) -> None:
     few = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
     run_state_machine_as_test(machine, settings=few)
+
+
+@example(order=[9, 1, 4], keep=0, families=[2, 1])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    order=st.permutations(range(12)),
+    keep=st.integers(0, 12),
+    families=st.lists(st.integers(1, 5), min_size=1, max_size=5),
+)
+def test_scattered_seats_go_to_neighbours_first_and_lowest_first(
+    stores: Any, order: list[int], keep: int, families: list[int]
+) -> None:
+    """
+    Twelve sold one by one, some given back in any order: families get what the model chooses.
+    """
+    machine = type("Machine", (LedgerMachine,), {"url": stores.valkey_url})()
+    try:
+        machine.start_empty()
+        machine._apply(SLOT, version=2, capacity=12, window="open", closed=False)
+        singles = [machine.reserve(slot_id=SLOT, persons=1) for _ in range(12)]
+        for number in order[keep:]:
+            machine.release(hold=singles[number], reason="expired")
+        for persons in families:
+            machine.reserve(slot_id=SLOT, persons=persons)
+        machine.the_books_are_the_models()
+        assert machine.told.count("held") >= len(singles)
+    finally:
+        machine.teardown()
