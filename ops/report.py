@@ -85,6 +85,11 @@ class Report:
             lines += ["", "Demo logins:", *(f"  {line}" for line in state.logins.read_text().splitlines())]
         if "page" in self.urls:
             lines += ["", "Try:", "  antrean seed", "  antrean window open --in 30s"]
+            if state.logins.exists():
+                name, password = state.logins.read_text().split()[:2]
+                lines.append(
+                    f"""  curl {self.urls["API"]}tokens -d '{{"username": "{name}", "password": "{password}"}}'"""
+                )
             lines += [f"  curl {self.urls['API']}offices", "  antrean status, logs, doctor; antrean down ends it"]
         return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 import typer
 
 from ops import doctor as examination
-from ops import postgres, probes, tail
+from ops import logins, postgres, probes, tail
 from ops.commands.common import DEFAULT_DIR, Dir
 from ops.errors import StackError
 from ops.release.show import show
@@ -63,7 +63,7 @@ def up(
         _detached(state, [*(("--kafka", kafka) if kafka else ()), *(("--stores",) if stores else ())])
         return
     stack = Stack(state.root, services=not stores, kafka=kafka, say=_say)
-    raise typer.Exit(asyncio.run(_foreground(stack, release=release)))
+    raise typer.Exit(asyncio.run(_foreground(stack, with_services=not stores, release=release)))
 
 
 def down(state_dir: Dir = DEFAULT_DIR) -> None:
@@ -158,7 +158,7 @@ def _ended(pid: int) -> bool:
     return False
 
 
-async def _foreground(stack: Stack, *, release: bool) -> int:
+async def _foreground(stack: Stack, *, with_services: bool, release: bool) -> int:
     began = time.monotonic()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -177,6 +177,8 @@ async def _foreground(stack: Stack, *, release: bool) -> int:
     if ending_reason is not None:
         ending.cancel()
         raise ending_reason
+    if with_services:
+        await logins.ensure(stack.state, stack.env)
     report = Report.read(stack.state)
     # In one piece: whoever started us detached reads up to here.
     _say(f"{READY} in {time.monotonic() - began:.1f} s\n\n{report.welcome(stack.state) if report else ''}")

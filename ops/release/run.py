@@ -102,9 +102,9 @@ async def play(
 
 
 async def _seed(env: Mapping[str, str], say: Say) -> None:
-    for room in ("booking", "payment"):
-        for line in (await rooms.command(room, "seed", env=env)).strip().splitlines()[-1:]:
-            say(f"seed: {line}")
+    said = await rooms.command("booking", "seed", env=env)
+    await rooms.command("payment", "seed", env=env)
+    say(said.strip())
 
 
 async def _people(
