@@ -10,6 +10,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from contracts.topics import TOPICS
+from kernel import deadline
 from kernel.kafka.message import Message
 
 DEADLINE_SECONDS = 30
@@ -121,3 +122,6 @@ async def running(*works: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if deadline._left_behind:
+            # A driver left behind closes its sockets while the loop still runs.
+            await asyncio.wait(deadline._left_behind, timeout=5)
