@@ -63,11 +63,12 @@ async def empty(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> None:
 
 async def partition_counts(bootstrap: str) -> dict[str, int]:
     """
-    How many partitions each topic has, as the broker tells.
+    How many partitions each topic has, as the broker tells. Kafka's own topics are its own business.
     """
     admin = await _connect(bootstrap)
     try:
-        return await _counts(admin, await _asked(admin.list_topics()))
+        names = await _asked(admin.list_topics())
+        return await _counts(admin, [name for name in names if not name.startswith("__")])
     finally:
         await _asked(admin.close())
 
