@@ -29,10 +29,7 @@ async def db(database: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def relay(
-    db: Database, fresh_broker: BackgroundBroker, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[OutboxRelay]:
-    monkeypatch.setattr(outbox, "CLUSTER_CHECK_SECONDS", 0.2)
+async def relay(db: Database, fresh_broker: BackgroundBroker) -> AsyncIterator[OutboxRelay]:
     settings = kafka(fresh_broker.bootstrap)
     async with kafka_producer(settings, name="relay") as producer:
         yield OutboxRelay(db, producer, settings)
@@ -147,11 +144,16 @@ async def test_a_broker_that_vanishes_and_returns_loses_nothing(
     os.environ.get("ANTREAN_TEST_KAFKA") == "real", reason="emptying topics leaves Apache Kafka its cluster id"
 )
 async def test_a_broker_that_forgets_is_told_everything_again(
-    db: Database, relay: OutboxRelay, fresh_broker: BackgroundBroker, eventually: Eventually
+    db: Database,
+    relay: OutboxRelay,
+    fresh_broker: BackgroundBroker,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     It comes back under a new cluster id, which means that nobody there has heard anything.
     """
+    monkeypatch.setattr(outbox, "CLUSTER_CHECK_SECONDS", 0.2)
     async with running(relay.run()):
         await _say(db, ("a", 1), ("a", 2))
         async with listening(fresh_broker.bootstrap, TOPIC) as heard:
