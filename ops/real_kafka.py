@@ -108,7 +108,9 @@ def _java() -> str:
 
 def _format(java: str, jars: Path, properties: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    command = [java, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)]
+    # In one word, because one id in 64 begins with a hyphen.
+    asked = [f"--cluster-id={cluster_id}", f"--config={properties}"]
+    command = [java, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format", *asked]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=FORMAT_DEADLINE_SECONDS)
     if done.returncode != 0:
         raise StackError(f"Kafka's storage could not be formatted: {(done.stderr or done.stdout)[-500:].strip()}")
