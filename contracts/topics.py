@@ -45,7 +45,7 @@ LIVE: Final = (BOOKING_SLOTS, QUOTA_EVENTS, BOOKING_EVENTS, BOOKING_WATERMARKS, 
 
 def dead(topic: Topic) -> Topic:
     """
-    Where messages of `topic` go that can never be handled; `antrean redrive` puts them back.
+    Where messages of `topic` go that can never be handled, for an operator to look at.
     """
     return Topic(name=f"{topic.name}.dead", writer="kernel", partitions=1, key="as source")
 

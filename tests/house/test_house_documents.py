@@ -9,12 +9,14 @@ import pytest
 import yaml
 
 from ops import docs
-from tests.house.conftest import ROOT
+from ops.__main__ import app
+from tests.house.conftest import ROOT, Module
 
 TOP = "kernel|contracts|services|ops|web|deploy|loadtests|tests|docs"
 QUOTED = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(rf"^(?:{TOP}|\.ci)/[\w.*/-]+$")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+COMMAND = re.compile(r"`(?:\.venv/bin/)?antrean ([a-z]+)")
 PLACEHOLDER = re.compile(r"NNNN|[<{…]")
 
 
@@ -43,6 +45,18 @@ def test_the_path_rule_can_fail(tmp_path: Path) -> None:
     document.write_text("see `kernel/nowhere.py`, `services/*/README.md` and [here](gone.md#x) and [there](http://x)")
 
     assert ["kernel/nowhere.py", "gone.md"] == [name for name in _missing_paths(document) if "*" not in name]
+
+
+def test_every_command_that_is_named_exists(documents: list[Path], modules: list[Module]) -> None:
+    """
+    A command somebody is told to type, and that is not there, costs him his trust in the rest.
+    """
+    told = [(path.name, path.read_text(encoding="utf-8")) for path in documents]
+    told += [(module.name, module.text) for module in modules if not module.name.startswith("tests/")]
+    named = {(place, match[1]) for place, text in told for match in COMMAND.finditer(text)}
+    there = {str(command.name or getattr(command.callback, "__name__", "")) for command in app.registered_commands}
+
+    assert [] == sorted((place, name) for place, name in named if name not in there), f"there are {sorted(there)}"
 
 
 def test_every_alert_has_a_runbook_and_every_runbook_an_alert() -> None:
