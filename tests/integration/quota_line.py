@@ -26,6 +26,7 @@ class Line:
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut: set[asyncio.StreamWriter] = set()
         self.url = ""
+        self.broken = asyncio.Event()
 
     def break_at(self, verb: str, *, reaches: bool, comes_back: float = 0.0, silent: bool = False) -> None:
         """
@@ -48,6 +49,7 @@ class Line:
             if self._sha and self._sha in data:
                 self._sha = None
                 self._cut.add(near)
+                self.broken.set()
                 if not self._reaches and not self._silent:
                     near.close()
             if near not in self._cut or self._reaches:

@@ -94,6 +94,8 @@ ASKS = st.builds(
 
 
 @example(rounds=[[_drawn(1, 0, FULL, [0]), _drawn(1, 1, SLOT, [0])]], batch_max=8)
+@example(rounds=[[_drawn(0, 0, SLOT, [0])], [_drawn(0, 0, SLOT, [0])]], batch_max=8)
+@example(rounds=[[_drawn(1, 0, SLOT, [0])], [_drawn(1, 1, FAR, [0]), _drawn(2, 0, SLOT, [0])]], batch_max=8)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=st.lists(st.lists(ASKS, max_size=12), min_size=1, max_size=2), batch_max=st.integers(1, 8))
 def test_a_batch_answers_as_one_by_one(stores: Any, rounds: list[list[Ask]], batch_max: int) -> None:
