@@ -118,7 +118,8 @@ class Valkey:
             loads: list[Command] = [("SCRIPT", "LOAD", text) for text in {calls[at].script.text for at in missing}]
             again = await self._run_each([*loads, *(_evalsha(calls[at]) for at in missing)])
             for at, reply in zip(missing, again[len(loads) :], strict=True):
-                replies[at] = reply
+                # Forgotten again in between, as in a failover: nothing ran, and asking again is all there is to do.
+                replies[at] = _retryable(reply) if isinstance(reply, NoScriptError) else reply
         return replies
 
     async def _run_each(self, commands: Sequence[Command]) -> list[Any]:
