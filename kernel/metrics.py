@@ -14,6 +14,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 REGISTRY = CollectorRegistry(auto_describe=True)
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def counter(name: str, help_: str, labels: tuple[str, ...] = ()) -> Counter:
@@ -35,6 +36,13 @@ def histogram(name: str, help_: str, labels: tuple[str, ...] = ()) -> Histogram:
     How long something took; name ends in `_seconds`.
     """
     return Histogram(name, help_, labels, registry=REGISTRY, buckets=LATENCY_BUCKETS_SECONDS)
+
+
+def sizes(name: str, help_: str, labels: tuple[str, ...] = ()) -> Histogram:
+    """
+    How many things went together; the name says what.
+    """
+    return Histogram(name, help_, labels, registry=REGISTRY, buckets=SIZE_BUCKETS)
 
 
 def render() -> bytes:

@@ -23,9 +23,9 @@ from kernel.valkey import valkey_client
 from services.quota import consumers, routes
 from services.quota.keys import Keys
 from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
+from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
-from services.quota.stores.decider import Decider
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
 from services.quota.stores.ledger import Ledger, refuse_forgetful
@@ -63,7 +63,13 @@ async def api(process: Process) -> None:
     app[routes.HOLDS] = holds
     app[routes.AVAILABILITY] = Availability(catalogue, free)
     app[routes.RESERVATIONS] = Reservations(
-        Decider(valkey, keys),
+        BatchingDecider(
+            valkey,
+            keys,
+            batch_max=settings.batch_max,
+            lanes=settings.batch_lanes,
+            wait_max_seconds=settings.decide_deadline_seconds,
+        ),
         catalogue,
         free,
         work,

@@ -46,6 +46,10 @@ class ApiSettings:
     """An asker waits this long for a decision, then hears that its outcome is unknown. Shorter than the request's."""
     decisions_underway_max: int = variable("QUOTA_DECISIONS_UNDERWAY_MAX", default=2000, at_least=1, at_most=100000)
     """More at once than this are turned away before anything is asked of Valkey."""
+    batch_max: int = variable("QUOTA_BATCH_MAX", default=128, at_least=1, at_most=500)
+    """So many asks go to Valkey in one write. More would keep others' calls waiting there."""
+    batch_lanes: int = variable("QUOTA_BATCH_LANES", default=2, at_least=1, at_most=16)
+    """So many writes may be under way at once: a slow one holds up only the accounts of its lane."""
 
     def __post_init__(self) -> None:
         """

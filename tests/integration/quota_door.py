@@ -57,7 +57,7 @@ async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[w
     app[routes.HOLDS] = room.holds
     app[routes.AVAILABILITY] = Availability(catalogue, room.free)
     app[routes.RESERVATIONS] = Reservations(
-        room.decider, catalogue, room.free, work, decide_deadline_seconds=decide_deadline_seconds
+        room.batching(), catalogue, room.free, work, decide_deadline_seconds=decide_deadline_seconds
     )
     return app, work
 

@@ -14,6 +14,7 @@ from contracts.events import Booking, BookingEvent, Event, SlotPlanned
 from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask
 from services.quota.keys import Keys
+from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.decider import Decider
@@ -41,8 +42,14 @@ class Room:
 
     @property
     def decider(self) -> Decider:
-        """The decide step."""
+        """The decide step, one ask at a time."""
         return Decider(self.valkey, self.keys)
+
+    def batching(self, *, batch_max: int = 128, lanes: int = 2, wait_max_seconds: float = 5.0) -> BatchingDecider:
+        """The decide step as `app.py` wires it."""
+        return BatchingDecider(
+            self.valkey, self.keys, batch_max=batch_max, lanes=lanes, wait_max_seconds=wait_max_seconds
+        )
 
     @property
     def holds(self) -> Holds:

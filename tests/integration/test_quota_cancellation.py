@@ -113,7 +113,7 @@ async def test_a_decision_outlives_its_asker_and_the_drain_waits_for_it(valkey: 
     room = room_of(valkey)
     await room.holds.apply([plan(SLOT)])
     catalogue, work = room.catalogue(), Underway(work_max=10)
-    counter = Reservations(room.decider, catalogue, room.free, work, decide_deadline_seconds=5.0)
+    counter = Reservations(room.batching(), catalogue, room.free, work, decide_deadline_seconds=5.0)
     asked = ask()
     asker = asyncio.ensure_future(counter.reserve(asked))
     await asyncio.sleep(0)

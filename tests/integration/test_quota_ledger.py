@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from typing import Any
 
+import pytest
 import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from services.quota.keys import Keys
 from services.quota.stores.claims import Claim
 from services.quota.stores.outbox import START
 from services.quota.stores.scripts import ApplySlotCode, ConfirmCode, ReleaseCode
-from services.quota.use_cases.reservations import ask_of
+from services.quota.use_cases.reservations import Decides, ask_of
 from tests.integration.quota_room import HOUR_MS, PARTITIONS, SLOT, ask, plan, room_of
 
 OTHER_SLOT = "bandung.20261201.midday.electronic.online"
@@ -100,12 +101,14 @@ class LedgerMachine(RuleBasedStateMachine):
 
     holds = Bundle("holds")
     url = ""
+    batching = False
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.client = redis.asyncio.from_url(self.url)
         self.room = room_of(self.client)
+        self.decider: Decides = self.room.batching() if self.batching else self.room.decider
         self.slots = {slot_id: ModelSlot() for slot_id in SLOTS}
         self.told: list[str] = []
         self.plans_applied = 0
@@ -165,7 +168,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def reserve(self, slot_id: str, persons: int) -> ModelHold | None:
         """A new family asks."""
         asked = ask(slot_id, persons=persons)
-        decision: Decision = self.run(self.room.decider.decide(asked))
+        decision: Decision = self.run(self.decider.decide(asked))
         refusal = self._refusal(slot_id, persons)
         if refusal is not None:
             assert isinstance(decision, Refused)
@@ -192,7 +195,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The same request again takes nothing and says the same."""
         if hold is None:
             return
-        decision = self.run(self.room.decider.decide(hold.ask))
+        decision = self.run(self.decider.decide(hold.ask))
         if hold.state is HoldState.RELEASED:
             assert Refused(why=Refusal.ENDED) == decision
         else:
@@ -204,7 +207,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if hold is None:
             return
         other = dataclasses.replace(hold.ask, person_ids=(*hold.ask.person_ids[1:], "per_ffffffffffffffff"))
-        decision = self.run(self.room.decider.decide(other))
+        decision = self.run(self.decider.decide(other))
         assert Refused(why=Refusal.KEY_REUSED) == decision
 
     @rule(hold=holds)
@@ -213,7 +216,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if hold is None or hold.state is HoldState.RELEASED:
             return
         again = ask_of(hold.ask.account_id, "another-key-1", OTHER_SLOT, hold.ask.person_ids)
-        decision = self.run(self.room.decider.decide(again))
+        decision = self.run(self.decider.decide(again))
         assert Refused(why=Refusal.ACCOUNT_ALREADY_RESERVED, who=hold.ask.reservation_id) == decision
 
     @rule(hold=holds)
@@ -301,11 +304,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-def test_the_scripts_keep_the_books_of_the_model(stores: Any) -> None:
+@pytest.mark.parametrize("batching", [False, True])
+def test_the_scripts_keep_the_books_of_the_model(stores: Any, *, batching: bool) -> None:
     """
     Whatever happens in whatever order, the books, the numbers and the stream are those of the model.
     """
-    machine = type("Machine", (LedgerMachine,), {"url": stores.valkey_url})
+    machine = type("Machine", (LedgerMachine,), {"url": stores.valkey_url, "batching": batching})
     assert issubclass(machine, LedgerMachine)
     few = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 

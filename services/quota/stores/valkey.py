@@ -62,15 +62,19 @@ class Valkey:
         """
         Replies of many commands in order. A reply may be an error of its command; the caller looks.
         """
+        replies = await self._many(commands)
+        for reply in replies:
+            if isinstance(reply, _UNKNOWN):
+                raise Retryable(f"Valkey: {reply!r}") from reply
+        return replies
+
+    async def _many(self, commands: Sequence[Command]) -> list[Any]:
         replies: list[Any] = []
         for start in range(0, len(commands), PIPELINE_MAX):
             pipeline = self._client.pipeline(transaction=False)
             for command in commands[start : start + PIPELINE_MAX]:
                 pipeline.execute_command(*command)
             replies += await self._in_turn(partial(pipeline.execute, raise_on_error=False))
-        for reply in replies:
-            if isinstance(reply, _UNKNOWN):
-                raise Retryable(f"Valkey: {reply!r}") from reply
         return replies
 
     async def _in_turn(self, ask: Callable[[], Awaitable[Any]]) -> Any:
@@ -97,7 +101,33 @@ class Valkey:
         return replies
 
     async def _run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        return await self.many([("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args) for call in calls])
+        return await self.many([_evalsha(call) for call in calls])
+
+    async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
+        """
+        Replies of at most PIPELINE_MAX scripts, sent in one write, in order; in place of each that failed its error.
+
+        `Retryable` in a reply's place says that it is not known whether that script has run.
+        """
+        if len(calls) > PIPELINE_MAX:
+            raise ValueError(f"{len(calls)} calls in one write, at most {PIPELINE_MAX}")
+        replies = await self._run_each([_evalsha(call) for call in calls])
+        missing = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if missing:
+            # A restarted node knows no scripts. Those did not run, so running them now is not a second try.
+            loads: list[Command] = [("SCRIPT", "LOAD", text) for text in {calls[at].script.text for at in missing}]
+            again = await self._run_each([*loads, *(_evalsha(calls[at]) for at in missing)])
+            for at, reply in zip(missing, again[len(loads) :], strict=True):
+                # Forgotten again in between, as in a failover: nothing ran, and asking again is all there is to do.
+                replies[at] = _retryable(reply) if isinstance(reply, NoScriptError) else reply
+        return replies
+
+    async def _run_each(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            replies = await self._many(commands)
+        except Retryable as error:
+            return [_retryable(error) for _ in commands]
+        return [_retryable(reply) if isinstance(reply, _UNKNOWN) else reply for reply in replies]
 
     async def scan(self, pattern: str) -> list[str]:
         """
@@ -111,6 +141,17 @@ class Valkey:
             found.update(key.decode() for key in reply[1])
             if cursor == 0:
                 return sorted(found)
+
+
+def _evalsha(call: ScriptCall) -> Command:
+    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+
+
+def _retryable(error: Exception) -> Retryable:
+    # One for each asker: an exception that is raised in many places collects all their tracebacks.
+    if isinstance(error, Retryable):
+        return Retryable(str(error))
+    return Retryable(f"Valkey: {error!r}")
 
 
 @contextmanager
