@@ -3,9 +3,12 @@ What every test may ask for. Unit tests find the network switched off.
 """
 
 import asyncio
+import gc
 import inspect
+import os
 import socket
 import time
+import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 Eventually = Callable[..., Awaitable[Any]]
+REAL_KAFKA = os.environ.get("ANTREAN_TEST_KAFKA") == "real"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +28,34 @@ def _one_loop_outside_tests() -> Iterator[None]:
     asyncio.set_event_loop(loop)
     yield
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def what_the_driver_drops() -> Callable[[], None]:
+    """
+    Where a broker starts or goes away, aiokafka can drop a connection it was just making, without closing it.
+
+    Collected on purpose, its warning does not fail whichever test the collector happens to run in.
+    """
+
+    def sweep() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+
+    return sweep
+
+
+@pytest.fixture(autouse=True)
+def _swept_up_after_a_broker(
+    request: pytest.FixtureRequest, what_the_driver_drops: Callable[[], None]
+) -> Iterator[None]:
+    """
+    After tests that move a broker; on Apache Kafka, which starts slowly, after every test.
+    """
+    yield
+    if REAL_KAFKA or request.node.get_closest_marker("kafka") is not None:
+        what_the_driver_drops()
 
 
 @pytest.fixture(autouse=True)

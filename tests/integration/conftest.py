@@ -7,13 +7,11 @@ the topics: use a consumer group of your own and look for your own ids, or ask f
 """
 
 import dataclasses
-import gc
 import os
 import shutil
 import tempfile
 import uuid
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     Valkey = redis.asyncio.Redis
 
 # A developer's own database must never be the one that tests empty.
+Sweep = Callable[[], None]
 GIVEN = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 CONNECT_SECONDS = 10
 
@@ -47,20 +46,6 @@ class Stores:
     stack: BackgroundStack
 
 
-@pytest.fixture(autouse=True)
-def _what_the_driver_drops_is_swept_up(request: pytest.FixtureRequest) -> Iterator[None]:
-    """
-    Where the broker goes away, aiokafka can drop a connection it was just making, without closing it.
-
-    Collected here, so that its warning does not fail whichever test the collector happens to run in.
-    """
-    yield
-    if request.node.get_closest_marker("kafka") is not None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
-
-
 @pytest.fixture(scope="session")
 def throw_away_folder() -> Iterator[Path]:
     """
@@ -73,7 +58,7 @@ def throw_away_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stores(throw_away_folder: Path) -> Iterator[Stores]:
+def stores(throw_away_folder: Path, what_the_driver_drops: Sweep) -> Iterator[Stores]:
     """
     The stores of this run.
     """
@@ -84,6 +69,7 @@ def stores(throw_away_folder: Path) -> Iterator[Stores]:
         return Stack(throw_away_folder / "stores", environ, services=False, kafka=kafka, ports="free")
 
     with BackgroundStack(build) as running:
+        what_the_driver_drops()
         yield Stores(
             valkey_url=running.env["VALKEY_URL"],
             database_url=running.env["DATABASE_URL"],
