@@ -21,6 +21,7 @@ COLUMNS: Final = (
     "worker_busy",
     "valkey_busy",
     "generator_busy",
+    "others_busy",
 )
 
 
@@ -83,7 +84,7 @@ def table(scenarios: Sequence[Scenario], found: dict[str, dict[str, float]]) -> 
     """
     Medians for people.
     """
-    heads = ("req/s", "p50 ms", "p99 ms", "worker µs", "Valkey µs", "worker busy", "Valkey", "generator")
+    heads = ("req/s", "p50 ms", "p99 ms", "worker µs", "Valkey µs", "worker busy", "Valkey", "generator", "others")
     lines = [_row("medians", heads)]
     for scenario in scenarios:
         one = found[scenario.name]
@@ -96,6 +97,7 @@ def table(scenarios: Sequence[Scenario], found: dict[str, dict[str, float]]) -> 
             f"{one['worker_busy']:.0%}" if scenario.worker else "-",
             f"{one['valkey_busy']:.0%}" if scenario.valkey else "-",
             f"{one['generator_busy']:.0%}",
+            f"{one['others_busy']:.0%}",
         )
         lines.append(_row(scenario.what, cells))
     return "\n".join(lines)

@@ -54,6 +54,18 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[_UTIME]) + int(fields[_UTIME + 1])) / _TICKS_PER_SECOND
 
 
+def core_seconds(core: int) -> float:
+    """
+    How long a core has worked so far, for whomever.
+    """
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _, _, irq, softirq = map(int, ticks[:7])
+            return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
+    raise StackError(f"/proc/stat does not know core {core}")
+
+
 def machine() -> str:
     """
     The machine in a few words.

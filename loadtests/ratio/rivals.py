@@ -38,7 +38,7 @@ CREATE TABLE plain_hold (hold_id uuid PRIMARY KEY, slot_id text NOT NULL REFEREN
 """
 LOCK_AND_HOLD: Final = """
 WITH taken AS (UPDATE plain_slot SET free = free - 1 WHERE slot_id = $1 AND free > 0 RETURNING slot_id)
-INSERT INTO plain_hold (hold_id, slot_id, person_id) SELECT $2, slot_id, $3 FROM taken RETURNING hold_id
+INSERT INTO plain_hold (hold_id, slot_id, person_id) SELECT $2::uuid, slot_id, $3::text FROM taken RETURNING hold_id
 """
 REDIS: Final = web.AppKey("redis", Redis)
 POSTGRES: Final = web.AppKey("postgres", asyncpg.Pool)

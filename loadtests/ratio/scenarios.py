@@ -14,7 +14,7 @@ from typing import Final
 
 from loadtests.ratio import minimal
 from loadtests.ratio.client import Connection, Volley, connections, fire
-from loadtests.ratio.processor import cpu_seconds
+from loadtests.ratio.processor import core_seconds, cpu_seconds
 from loadtests.ratio.stand import Stand
 
 CONNECTIONS: Final = 64
@@ -65,6 +65,8 @@ class Round:
     worker_busy: float
     valkey_busy: float
     generator_busy: float
+    others_busy: float
+    """Of the worker's core, for programs that are not the worker's: strangers, while the bench runs alone nearly 0."""
 
 
 def _reservations(stand: Stand, seconds: float) -> Iterable[bytes]:
@@ -188,9 +190,10 @@ async def _billed(scenario: Scenario, stand: Stand, number: int, volley: Awaitab
     gc.collect()
     pids = {name: stand.pid_of(name) for name in (scenario.worker, scenario.valkey) if name is not None}
     before = {name: cpu_seconds(pid) for name, pid in pids.items()}
-    generator_before = time.process_time()
+    generator_before, core_before = time.process_time(), core_seconds(stand.cores.worker)
     seen = await volley
     generator = time.process_time() - generator_before
+    core = core_seconds(stand.cores.worker) - core_before
     used = {name: cpu_seconds(stand.pid_of(name)) - before[name] for name in pids}
     worker, store = used.get(scenario.worker or "", 0.0), used.get(scenario.valkey or "", 0.0)
     return Round(
@@ -205,4 +208,5 @@ async def _billed(scenario: Scenario, stand: Stand, number: int, volley: Awaitab
         worker_busy=worker / seen.seconds,
         valkey_busy=store / seen.seconds,
         generator_busy=generator / seen.seconds,
+        others_busy=max(0.0, core - worker) / seen.seconds,
     )

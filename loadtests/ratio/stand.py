@@ -38,6 +38,8 @@ from services.quota.use_cases.following import Following
 
 FREE_PLACES: Final = 1_000_000
 CONNECT_SECONDS: Final = 10.0
+WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis", "postgres")
+WORKERS_GRACE_SECONDS: Final = 10.0
 _GIVEN: Final = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 """A developer's own stores must never be the ones that are measured and filled."""
 
@@ -103,7 +105,11 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
                 ("postgres", stack.env["DATABASE_URL"]),
             ):
                 await made.start(_rival(made, name, url), core=cores.worker)
-            yield made
+            try:
+                yield made
+            finally:
+                # Before the stores: a worker without its store waits for it while it drains.
+                await stack.supervisor.stop(WORKERS, grace_seconds=WORKERS_GRACE_SECONDS)
 
 
 async def _start_memory(made: Stand) -> None:
