@@ -72,6 +72,10 @@ screenshot: setup ## Take the README's picture of the page (needs Chromium)
 bench-reserve: setup ## Measure the reserve path with an open-loop load
 	@exec $(BIN)/python -m loadtests.reserve $(BENCH)
 
+.PHONY: bench-ratio
+bench-ratio: setup ## Compare a reservation with what it stands on and its rivals, on a stack of its own (minutes)
+	@exec $(BIN)/python -m loadtests.ratio $(BENCH)
+
 ##@ The local stack
 
 .PHONY: down

@@ -1,0 +1,76 @@
+"""
+CPU time of a process and the core it may use, as Linux tells and takes them.
+
+Called by the bench around every round. Reads /proc; changes nothing but affinity.
+"""
+
+import dataclasses
+import os
+import platform
+from pathlib import Path
+
+from ops.errors import StackError
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_UTIME = 11
+"""Place of utime among the fields after the program's name; stime is the next."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cores:
+    """
+    The worker's core, and that of the stores and the load generator.
+    """
+
+    worker: int
+    rest: int
+
+
+def two_cores() -> Cores:
+    """
+    Two cores this process may use. Raises a sentence where there are none to keep apart.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        raise StackError("cores are kept apart by Linux only")
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        raise StackError("the worker needs a core of its own: two cores at least")
+    return Cores(worker=allowed[-1], rest=allowed[0])
+
+
+def pin(pid: int, core: int) -> None:
+    """
+    Keep a process with all its threads on one core; its later children inherit that.
+    """
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+def cpu_seconds(pid: int) -> float:
+    """
+    What a process has used so far, in user and kernel mode, all its threads together.
+    """
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[_UTIME]) + int(fields[_UTIME + 1])) / _TICKS_PER_SECOND
+
+
+def core_seconds(core: int) -> float:
+    """
+    How long a core has worked so far, for whomever.
+    """
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _, _, irq, softirq = map(int, ticks[:7])
+            return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
+    raise StackError(f"/proc/stat does not know core {core}")
+
+
+def machine() -> str:
+    """
+    The machine in a few words.
+    """
+    info = Path("/proc/cpuinfo").read_text()
+    models = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    model = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} cores, {model}, Linux {platform.release()}, Python {platform.python_version()}"
