@@ -51,11 +51,19 @@ def _swept_up_after_a_broker(
     request: pytest.FixtureRequest, what_the_driver_drops: Callable[[], None]
 ) -> Iterator[None]:
     """
-    After tests that move a broker; on Apache Kafka, which starts slowly, after every test.
+    Around tests that move a broker; on Apache Kafka, which starts slowly, around every test.
+
+    The collector waits until the sweep, or it would find what was dropped in the middle of the test.
     """
-    yield
-    if REAL_KAFKA or request.node.get_closest_marker("kafka") is not None:
+    if not REAL_KAFKA and request.node.get_closest_marker("kafka") is None:
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
         what_the_driver_drops()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
