@@ -22,9 +22,6 @@ def derived(prefix: str, *parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode()
-        digest.update(len(raw).to_bytes(4, "big"))
-        digest.update(raw)
-    return f"{prefix}_{digest.hexdigest()}"
+    raws = [part.encode() for part in parts]
+    spelled = b"".join([piece for raw in raws for piece in (len(raw).to_bytes(4, "big"), raw)])
+    return f"{prefix}_{hashlib.blake2b(spelled, digest_size=16).hexdigest()}"

@@ -4,8 +4,8 @@ Quota's wiring: three processes, each opened here and closed in reverse.
 Called by `__main__`. The only file that builds anything.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota import consumers, routes
+from services.quota.domain.gate import Gate
 from services.quota.keys import Keys
 from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
 from services.quota.stores.batching import BatchingDecider
@@ -30,11 +31,12 @@ from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
 from services.quota.stores.ledger import Ledger, refuse_forgetful
 from services.quota.stores.outbox import Outbox
+from services.quota.stores.passes import Whole
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
-from services.quota.use_cases.reservations import Reservations, underway
+from services.quota.use_cases.reservations import Reservations
 from services.quota.use_cases.telling import Relay
 
 
@@ -52,7 +54,15 @@ async def api(process: Process) -> None:
     process.spawn("jwks", keep_keys_fresh(tokens, settings.jwks_url))
     process.ready_when("jwks", _says(lambda: tokens.ready))
 
-    work = await process.open(underway(work_max=settings.decisions_underway_max))
+    gate = Gate()
+    decider = BatchingDecider(
+        Whole(valkey, keys),
+        gate,
+        batch_max=settings.batch_max,
+        lanes=settings.batch_lanes,
+        wait_max_seconds=settings.decide_deadline_seconds,
+    )
+    await process.open(_settling(decider))
     app = application(
         routes.ROUTES,
         settings.http,
@@ -63,17 +73,7 @@ async def api(process: Process) -> None:
     app[routes.HOLDS] = holds
     app[routes.AVAILABILITY] = Availability(catalogue, free)
     app[routes.RESERVATIONS] = Reservations(
-        BatchingDecider(
-            valkey,
-            keys,
-            batch_max=settings.batch_max,
-            lanes=settings.batch_lanes,
-            wait_max_seconds=settings.decide_deadline_seconds,
-        ),
-        catalogue,
-        free,
-        work,
-        decide_deadline_seconds=settings.decide_deadline_seconds,
+        decider, gate, catalogue, free, underway_max=settings.decisions_underway_max
     )
     process.serve(app, settings.http)
 
@@ -122,6 +122,17 @@ async def snapshot(settings: ValkeySettings, out: Path) -> int:
             file.write(msgspec.json.encode(record) + b"\n")
             lines += 1
     return lines
+
+
+@asynccontextmanager
+async def _settling(decider: BatchingDecider) -> AsyncIterator[None]:
+    """
+    Leaving waits for what was begun.
+    """
+    try:
+        yield
+    finally:
+        await decider.settle()
 
 
 def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:

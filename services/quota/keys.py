@@ -49,9 +49,16 @@ class Keys:
         """
         return f"{{q{self.partition_of(slot_id):02d}}}:withheld:{slot_id}"
 
+    def takers(self, slot_id: str) -> str:
+        """
+        String: eight characters of every reservation that has had places of a slot: their repeats are never refused
+        from memory.
+        """
+        return f"{{q{self.partition_of(slot_id):02d}}}:takers:{slot_id}"
+
     def hold(self, slot_id: str, reservation_id: str) -> str:
         """
-        Hash: what is held and for whom. Lives in its slot's partition.
+        String: what is held and for whom, as msgpack. Lives in its slot's partition.
         """
         return f"{{q{self.partition_of(slot_id):02d}}}:hold:{reservation_id}"
 
@@ -66,6 +73,12 @@ class Keys:
         Hash: free places of an office by slot id.
         """
         return f"{{q{self.partition_of(office_id):02d}}}:office:{office_id}"
+
+    def office_of_slot(self, slot_id: str) -> str:
+        """
+        The hash of the office a slot belongs to.
+        """
+        return self.office(office_of(slot_id))
 
     def plans(self, partition: int) -> str:
         """
@@ -87,7 +100,7 @@ class Keys:
 
     def claims(self, account_id: str) -> str:
         """
-        Hash: what an account and its persons are reserved for.
+        String: what an account and its persons are reserved for, as msgpack.
         """
         return f"{{c{self.account_tag(account_id):02d}}}:claims:{account_id}"
 

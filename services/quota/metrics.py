@@ -13,6 +13,7 @@ decisions = metrics.counter("quota_decisions_total", "Reservations decided, by o
 decide_seconds = metrics.histogram("quota_decide_seconds", "Time from asking Valkey to its decision.")
 batch_asks = metrics.sizes("quota_batch_asks", "Asks sent to Valkey in one write.")
 decisions_underway = metrics.gauge("quota_decisions_underway", "Reservations being decided by this process.")
+gate_refusals = metrics.counter("quota_gate_refusals_total", "Sold-out answers given without asking Valkey.")
 stream_entries = metrics.gauge("quota_stream_entries", "Decisions kept until booking has recorded them.")
 relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
 relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions not yet told to Kafka.")

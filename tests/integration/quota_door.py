@@ -13,8 +13,10 @@ from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.settings import HttpSettings
 from services.quota import routes
+from services.quota.domain.gate import Gate
+from services.quota.stores.batching import BatchingDecider
 from services.quota.use_cases.availability import Availability
-from services.quota.use_cases.reservations import Reservations, Underway
+from services.quota.use_cases.reservations import Reservations
 from tests.integration.quota_room import HOUR_MS, SLOT, Room
 
 KEYS = PassKeys({"k1": bytes(32)})
@@ -25,7 +27,7 @@ class Api:
     A client of the room's door.
     """
 
-    def __init__(self, client: Any, room: Room, work: Underway) -> None:
+    def __init__(self, client: Any, room: Room, work: BatchingDecider) -> None:
         self.client, self.room, self.work = client, room, work
 
     async def reserve(self, slot_id: str = SLOT, *, who: str = "1", persons: int = 1, **headers: str) -> Any:
@@ -44,11 +46,12 @@ class Api:
         return {"Authorization": f"Pass {token}", "Idempotency-Key": key, "Accept-Language": language}
 
 
-async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[web.Application, Underway]:
+async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[web.Application, BatchingDecider]:
     """
     The application as `app.py` wires it.
     """
-    catalogue, work = room.catalogue(), Underway(work_max=1000)
+    catalogue, gate = room.catalogue(), Gate()
+    decider = room.batching(gate=gate, wait_max_seconds=decide_deadline_seconds)
     await catalogue.load()
     app = application(
         routes.ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS)
@@ -56,10 +59,8 @@ async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[w
     app[routes.CATALOGUE] = catalogue
     app[routes.HOLDS] = room.holds
     app[routes.AVAILABILITY] = Availability(catalogue, room.free)
-    app[routes.RESERVATIONS] = Reservations(
-        room.batching(), catalogue, room.free, work, decide_deadline_seconds=decide_deadline_seconds
-    )
-    return app, work
+    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free, underway_max=1000)
+    return app, decider
 
 
 async def refused(response: Any) -> tuple[int, str, dict[str, Any]]:

@@ -12,16 +12,19 @@ from redis.asyncio import Redis
 from contracts.envelope import Envelope
 from contracts.events import Booking, BookingEvent, Event, SlotPlanned
 from kernel.clock import now_ms
-from services.quota.domain.decisions import Ask
+from services.quota.domain.decisions import Ask, Decision
+from services.quota.domain.gate import Gate
+from services.quota.domain.records import ClaimsRecord, packed
 from services.quota.keys import Keys
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
-from services.quota.stores.decider import Decider
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
 from services.quota.stores.ledger import Ledger
 from services.quota.stores.outbox import Outbox
+from services.quota.stores.passes import Passes, Stepped, Whole
+from services.quota.stores.steps import Claimed
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.reservations import ask_of
 
@@ -29,6 +32,24 @@ PARTITIONS = 32
 HOUR_MS = 3_600_000
 SLOT = "bandung.20261130.morning.regular.online"
 _numbers = itertools.count()
+
+
+class OneByOne:
+    """
+    The decide step one ask at a time: what a batch has to answer.
+    """
+
+    underway = 0
+
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
+
+    async def decide(self, asked: Ask) -> Decision:
+        """Places, or why not."""
+        (outcome,), _ = await self._passes.decide([asked])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
 
 @dataclasses.dataclass(slots=True)
@@ -41,15 +62,49 @@ class Room:
     keys: Keys = dataclasses.field(default_factory=lambda: Keys(PARTITIONS))
 
     @property
-    def decider(self) -> Decider:
-        """The decide step, one ask at a time."""
-        return Decider(self.valkey, self.keys)
+    def whole(self) -> Whole:
+        """Passes in one call."""
+        return Whole(self.valkey, self.keys)
 
-    def batching(self, *, batch_max: int = 128, lanes: int = 2, wait_max_seconds: float = 5.0) -> BatchingDecider:
+    @property
+    def stepped(self) -> Stepped:
+        """Passes in three steps, as on a cluster."""
+        return Stepped(self.valkey, self.keys)
+
+    @property
+    def decider(self) -> OneByOne:
+        """The decide step, one ask at a time."""
+        return OneByOne(self.whole)
+
+    def batching(
+        self,
+        *,
+        batch_max: int = 128,
+        lanes: int = 2,
+        wait_max_seconds: float = 5.0,
+        passes: Passes | None = None,
+        gate: Gate | None = None,
+    ) -> BatchingDecider:
         """The decide step as `app.py` wires it."""
         return BatchingDecider(
-            self.valkey, self.keys, batch_max=batch_max, lanes=lanes, wait_max_seconds=wait_max_seconds
+            passes or self.whole, gate or Gate(), batch_max=batch_max, lanes=lanes, wait_max_seconds=wait_max_seconds
         )
+
+    async def claim(self, asked: Ask) -> Claimed:
+        """A claim and nothing more, as a crash after the first step leaves it."""
+        (claimed,) = await self.stepped.claim([asked])
+        assert isinstance(claimed, Claimed)
+        return claimed
+
+    async def reserve(self, asked: Ask, claimed: Claimed) -> Decision:
+        """The second step alone."""
+        (outcome,), _ = await self.stepped.reserve([(asked, claimed)])
+        assert not isinstance(outcome, Exception)
+        return outcome
+
+    async def block(self, asked: Ask, **persons: str) -> None:
+        """Write down what holds for persons beyond their account's claim."""
+        await self.valkey.call("SET", self.keys.claims(asked.account_id), packed(ClaimsRecord(persons=persons)))
 
     @property
     def holds(self) -> Holds:

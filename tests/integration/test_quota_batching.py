@@ -3,19 +3,19 @@ Many asks in one write: the answers of one by one, and nobody pays for another's
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from redis.exceptions import ResponseError
 
-from kernel.errors import Retryable
+from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
-from services.quota.stores.valkey import ScriptCall, Valkey
+from services.quota.stores.passes import Whole
+from services.quota.stores.steps import Outcome, SoldOut
 from services.quota.use_cases.reservations import Decides, ask_of
 from tests.integration.quota_room import HOUR_MS, SLOT, Room, ask, plan, room_of
 
@@ -76,12 +76,12 @@ async def _history(room: Room, rounds: Sequence[Sequence[Ask]], decider: Decides
             if one.account_id == "acc_0":
                 call = room.holds.release_call(one.slot_id, one.reservation_id, reason="expired")
                 await room.holds.resolve([call])
-    records = [record | {"pay_by_ms": 0} async for record in room.ledger.everything()]
+    records = [record | {"pay_by_ms": 0, "at_ms": 0} async for record in room.ledger.everything()]
     return [*told, sorted(str(sorted(record.items())) for record in records)]
 
 
 def _timeless(decision: Decision) -> Decision:
-    return dataclasses.replace(decision, pay_by_ms=0) if isinstance(decision, Held) else decision
+    return msgspec.structs.replace(decision, pay_by_ms=0) if isinstance(decision, Held) else decision
 
 
 ASKS = st.builds(
@@ -140,7 +140,7 @@ async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
     """
     An ask that cannot be spelled, one whose claims and one whose hold are no hash fail alone.
     """
-    good, unspelled = [ask(SLOT) for _ in range(5)], dataclasses.replace(ask(SLOT), person_ids=("per_\ud800",))
+    good, unspelled = [ask(SLOT) for _ in range(5)], msgspec.structs.replace(ask(SLOT), person_ids=("per_\ud800",))
     no_claims, no_hold = ask(SLOT), ask(SLOT)
     await room.valkey.call("SET", room.keys.claims(no_claims.account_id), "text")
     await room.valkey.call("SET", room.keys.hold(SLOT, no_hold.reservation_id), "text")
@@ -150,47 +150,46 @@ async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
         *(decider.decide(one) for one in (unspelled, no_claims, no_hold, *good)), return_exceptions=True
     )
 
-    assert [UnicodeEncodeError, ResponseError, ResponseError] == [type(one) for one in bad]
+    assert [UnicodeEncodeError, Permanent, Permanent] == [type(one) for one in bad]
     seats = [one.seats for one in (first, second, third, fourth, fifth) if isinstance(one, Held)]
     assert [(1,), (2,), (3,), (4,), (5,)] == seats
 
 
-class _Watched(Valkey):
+class _Watched(Whole):
     """
-    A Valkey that notes how many calls went in one write, and how many writes were under way.
+    Passes that note how many asks went in each, and how many passes were under way.
     """
 
-    writes: list[int]
+    sizes: list[int]
     underway = 0
     underway_most = 0
 
-    async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        if calls:
-            self.writes.append(len(calls))
+    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+        self.sizes.append(len(asks))
         self.underway += 1
         self.underway_most = max(self.underway, self.underway_most)
         try:
-            return await super().run_each(calls)
+            return await super().decide(asks)
         finally:
             self.underway -= 1
 
 
 async def test_a_batch_is_bounded_and_so_are_the_writes_under_way(valkey: Any) -> None:
     """
-    A hundred asks at once go in writes of at most eight, two under way at most, and none goes alone for nothing.
+    A hundred asks at once go in passes of at most eight, two under way at most, and none goes alone for nothing.
     """
-    store = _Watched(valkey, timeout_seconds=5.0)
-    store.writes = []
-    room = Room(store)
+    room = room_of(valkey)
+    watched = _Watched(room.valkey, room.keys)
+    watched.sizes = []
     await room.holds.apply([plan(SLOT, capacity=200)])
-    decider = room.batching(batch_max=8, lanes=2)
+    decider = room.batching(batch_max=8, lanes=2, passes=watched)
 
     decisions = await asyncio.gather(*(decider.decide(ask()) for _ in range(100)))
 
     assert 100 == len({one.seats for one in decisions if isinstance(one, Held)})
-    assert (8, 2) == (max(store.writes), store.underway_most)
-    assert len(store.writes) <= 2 * (100 // 8 + 2)
-    assert 200 == sum(store.writes)
+    assert (8, 2) == (max(watched.sizes), watched.underway_most)
+    assert len(watched.sizes) <= 100 // 8 + 4
+    assert 100 == sum(watched.sizes)
 
 
 async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_asked(room: Room, valkey: Any) -> None:
@@ -201,10 +200,10 @@ async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_as
     decider = room.batching(batch_max=1, lanes=1, wait_max_seconds=0.1)
     await valkey.execute_command("CLIENT", "PAUSE", 300, "WRITE")
 
-    held, late = await asyncio.gather(decider.decide(first), decider.decide(second), return_exceptions=True)
+    begun, late = await asyncio.gather(decider.decide(first), decider.decide(second), return_exceptions=True)
+    await decider.settle()
 
-    assert isinstance(held, Held)
-    assert isinstance(late, Retryable)
+    assert [Retryable, Retryable] == [type(begun), type(late)]
     assert [first.account_id] == [record["account_id"] for record in await room.records("claim")]
 
 

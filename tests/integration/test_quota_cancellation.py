@@ -12,8 +12,9 @@ import pytest
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota.domain.decisions import Held
+from services.quota.domain.gate import Gate
 from services.quota.stores.valkey import Valkey
-from services.quota.use_cases.reservations import Reservations, Underway
+from services.quota.use_cases.reservations import Reservations
 from tests.integration.quota_door import Api, refused, served
 from tests.integration.quota_room import SLOT, ask, plan, room_of
 
@@ -112,15 +113,15 @@ async def test_a_decision_outlives_its_asker_and_the_drain_waits_for_it(valkey: 
     """
     room = room_of(valkey)
     await room.holds.apply([plan(SLOT)])
-    catalogue, work = room.catalogue(), Underway(work_max=10)
-    counter = Reservations(room.batching(), catalogue, room.free, work, decide_deadline_seconds=5.0)
+    decider = room.batching()
+    counter = Reservations(decider, Gate(), room.catalogue(), room.free, underway_max=10)
     asked = ask()
     asker = asyncio.ensure_future(counter.reserve(asked))
     await asyncio.sleep(0)
     asker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asker
-    await work.settle()
+    await decider.settle()
     decision = await counter.reserve(asked)
 
     assert isinstance(decision, Held)

@@ -82,7 +82,7 @@ async def test_a_person_of_another_claim_is_not_reserved_twice(room: Room) -> No
     A person left over in the account's claims by another reservation stands in the way.
     """
     asked = ask(persons=2)
-    await room.valkey.call("HSET", room.keys.claims(asked.account_id), f"p:{asked.person_ids[1]}", "rsv_other")
+    await room.block(asked, **{asked.person_ids[1]: "rsv_other"})
 
     decision = await room.decider.decide(asked)
 
@@ -95,10 +95,10 @@ async def test_a_no_show_block_ends_by_itself(room: Room) -> None:
     A block with an end date refuses until then, and not a moment longer.
     """
     asked = ask()
-    claims, person = room.keys.claims(asked.account_id), f"p:{asked.person_ids[0]}"
-    await room.valkey.call("HSET", claims, person, "block:99999999999999")
+    (person,) = asked.person_ids
+    await room.block(asked, **{person: "block:99999999999999"})
     blocked = await room.decider.decide(asked)
-    await room.valkey.call("HSET", claims, person, "block:1000")
+    await room.block(asked, **{person: "block:1000"})
     free_again = await room.decider.decide(asked)
 
     assert Refused(why=Refusal.NO_SHOW_BLOCK, who=asked.person_ids[0], at_ms=99999999999999) == blocked
@@ -121,16 +121,13 @@ async def test_a_refused_twin_does_not_undo_a_granted_one(room: Room) -> None:
     """
     Of two entries of one reservation the first is refused, the second granted: the claim stays.
     """
-    asked, decider = ask(), room.decider
+    asked = ask()
     await room.holds.apply([plan(SLOT, version=2, capacity=0)])
-    first = await decider._claim(asked)
-    second = await decider._claim(asked)
-    assert not isinstance(first, Refused)
-    assert not isinstance(second, Refused)
-    refused = await decider._reserve(asked, first)
+    first, second = await room.claim(asked), await room.claim(asked)
+    refused = await room.reserve(asked, first)
     await room.holds.apply([plan(SLOT, version=3, capacity=1)])
-    granted = await decider._reserve(asked, second)
-    await decider._unclaim(asked, first, ended=False)
+    granted = await room.reserve(asked, second)
+    await room.stepped.unclaim([(asked, first, False)])
 
     assert (True, True) == (isinstance(refused, Refused), isinstance(granted, Held))
     assert {asked.account_id: asked.reservation_id} == await _claimed(room)
@@ -142,7 +139,7 @@ async def test_a_claim_whose_request_died_is_entered_again_or_swept(room: Room) 
     """
     dead, again = ask(account_id="acc_1"), ask(account_id="acc_2")
     for one in (dead, again):
-        await room.decider._claim(one)
+        await room.claim(one)
     entered_again = await room.decider.decide(again)
     before_sweep = await room.decider.decide(ask(ELSEWHERE, account_id="acc_1", key="key-00000002"))
     await Sweep(room.claims).turn(older_than_ms=60_000)
@@ -162,8 +159,7 @@ async def test_a_sweep_settles_what_has_a_hold(room: Room) -> None:
     A claim with its hold is looked after once and stays; one whose hold has ended goes.
     """
     kept, ended = ask(), ask()
-    for one in (kept, ended):
-        await room.decider.decide(one)
+    await room.stepped.decide([kept, ended])
     await room.holds.resolve([room.holds.release_call(ended.slot_id, ended.reservation_id, reason="expired")])
     await Sweep(room.claims).turn(older_than_ms=0)
     _, left = await room.claims.left_pending(0)
@@ -177,11 +173,10 @@ async def test_a_reservation_too_late_for_its_claim_takes_nothing(room: Room) ->
     A call that was stuck until the sweep may have come by is refused, not granted without a claim.
     """
     asked = ask()
-    claimed = await room.decider._claim(asked)
-    assert not isinstance(claimed, Refused)
+    claimed = await room.claim(asked)
     late = claimed._replace(at_ms=claimed.at_ms - CLAIM_GOOD_FOR_MS - 1)
 
-    decision = await room.decider._reserve(asked, late)
+    decision = await room.reserve(asked, late)
 
     assert Refused(why=Refusal.CLAIM_TOO_OLD) == decision
     assert [] == await room.records("hold")

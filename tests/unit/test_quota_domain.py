@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from contracts.events import GiveBackAsked, ReservationReleased, SlotPlanned
+from contracts.events import GiveBackAsked, ReservationHeld, ReservationReleased, SlotPlanned
 from kernel.settings import BadSettings, load
 from services.quota.domain.availability import Offers, availability, local_time, slot_state, tag_of, utc_time, window_of
 from services.quota.domain.facts import event_id, event_of
+from services.quota.domain.records import HoldRecord, packed
 from services.quota.routes import ReservationBody
 from services.quota.settings import ApiSettings
 from services.quota.use_cases.reservations import ask_of
@@ -151,7 +152,7 @@ def test_alternatives_are_only_what_can_be_had_now() -> None:
 
 def test_the_same_request_has_the_same_id_and_any_other_another() -> None:
     """
-    Account, key and slot make the id; slot and persons in order make the fingerprint.
+    Account, key and slot make the id; the persons are the body, which the hold itself remembers.
     """
     first = ask_of("acc_1", "key-1", "slot-1", ("per_1", "per_2"))
     same = ask_of("acc_1", "key-1", "slot-1", ("per_1", "per_2"))
@@ -161,9 +162,8 @@ def test_the_same_request_has_the_same_id_and_any_other_another() -> None:
         ask_of("acc_1", "key-1", "slot-2", ("per_1",)),
     ]
 
-    assert (first.reservation_id, first.fingerprint) == (same.reservation_id, same.fingerprint)
+    assert first == same
     assert 4 == len({first.reservation_id, *(one.reservation_id for one in others)})
-    assert first.fingerprint != ask_of("acc_1", "key-1", "slot-1", ("per_2", "per_1")).fingerprint
     assert (4 + 32, "rsv_") == (len(first.reservation_id), first.reservation_id[:4])
 
 
@@ -171,10 +171,12 @@ def test_a_stream_entry_is_its_event_and_a_strange_one_is_refused() -> None:
     """
     Fields become the struct booking reads; what no script of ours writes stops the relay.
     """
-    place = {"slot_id": "s", "at_ms": "7", "reservation_id": "rsv_1"}
+    place = {b"slot_id": b"s", b"at_ms": b"7", b"reservation_id": b"rsv_1"}
+    hold = packed(HoldRecord("held", "s", "acc_1", ("per_1", "per_2"), (4, 5), 7, 9))
 
-    released = event_of(3, 1, 9, {**place, "type": "released", "seats": "4,5", "reason": "expired"})
-    asked = event_of(3, 1, 9, {**place, "type": "give_back_asked", "account_id": "acc_1"})
+    held = event_of(3, 1, 9, {b"held": b"rsv_1", b"hold": hold})
+    released = event_of(3, 1, 9, {**place, b"type": b"released", b"seats": b"4,5", b"reason": b"expired"})
+    asked = event_of(3, 1, 9, {**place, b"type": b"give_back_asked", b"account_id": b"acc_1"})
 
     where: dict[str, Any] = {
         "partition": 3,
@@ -184,11 +186,15 @@ def test_a_stream_entry_is_its_event_and_a_strange_one_is_refused() -> None:
         "at_ms": 7,
         "reservation_id": "rsv_1",
     }
+    family: dict[str, Any] = {"account_id": "acc_1", "person_ids": ("per_1", "per_2"), "seats": (4, 5)}
+    assert ReservationHeld(**where, **family, pay_by_ms=9) == held
     assert ReservationReleased(**where, seats=(4, 5), reason="expired") == released
     assert GiveBackAsked(**where, account_id="acc_1") == asked
     assert "q3:1:9" == event_id(3, 1, 9)
-    with pytest.raises(ValueError, match=r"entry 1-9 of partition 3 has no 'seats'"):
-        event_of(3, 1, 9, {**place, "type": "released", "reason": "expired"})
+    with pytest.raises(ValueError, match=r"entry 1-9 of partition 3 has no fact in it: KeyError\(b'seats'\)"):
+        event_of(3, 1, 9, {**place, b"type": b"released", b"reason": b"expired"})
+    with pytest.raises(ValueError, match="entry 1-9 of partition 3 has no fact in it"):
+        event_of(3, 1, 9, {b"held": b"rsv_1", b"hold": b"text"})
 
 
 @pytest.mark.parametrize(

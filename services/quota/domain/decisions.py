@@ -9,9 +9,10 @@ import enum
 import hashlib
 from typing import TypeAlias
 
+import msgspec
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     A family asks for places of a slot. The id follows from account, key and slot: it is chosen before the first try.
     """
@@ -21,13 +22,7 @@ class Ask:
     slot_id: str
     person_ids: tuple[str, ...]
     key_hash: str
-
-    @property
-    def fingerprint(self) -> str:
-        """
-        The same for the same slot and persons in the same order, and for nothing else.
-        """
-        return digest("\n".join((self.slot_id, *self.person_ids)))
+    """Of the Idempotency-Key; the hold itself says for whom and where the key was first used."""
 
 
 def digest(text: str) -> str:
@@ -47,8 +42,7 @@ class HoldState(enum.StrEnum):
     RELEASED = "released"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     The places are the asker's.
     """
@@ -81,8 +75,7 @@ class Refusal(enum.StrEnum):
     NO_SHOW_BLOCK = "no_show_block"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
     No places, and why. `at_ms` is when it may be otherwise; `who` stands in the way.
     """

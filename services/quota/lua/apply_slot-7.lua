@@ -41,7 +41,7 @@ local slot_id, version, planned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = tonumber(redis.call("HGET", slot, "version"))
 if known and known >= version then return {0, 0} end
 local ledger = read_ledger(slot, returned)
-if ledger and not balanced(ledger) then return {-1, 0} end
+if ledger and not sound(ledger) then return {-1, 0} end
 ledger = ledger or {held = 0, confirmed = 0, next_seat = 1}
 ledger.planned = planned
 recount(ledger)

@@ -3,7 +3,7 @@
 
   Why a script: the mark and its event are one write, and the event is said once.
 
-  KEYS[1] hold    hash    what is held, for whom
+  KEYS[1] hold    string  what is held, for whom
   KEYS[2] outbox  stream  one entry per decision
   KEYS[3] seq     hash    epoch, seq
 
@@ -19,19 +19,21 @@
 ]]
 -- @include "clock"
 -- @include "announce"
-local hold, outbox, seq = unpack(KEYS)
+-- @include "holds"
+local hold_key, outbox, seq = unpack(KEYS)
 
 -- Look.
-local record = redis.call("HMGET", hold, "account_id", "state", "give_back_asked", "slot_id")
-if not record[1] or record[1] ~= ARGV[2] then return {-1, ""} end
-if record[3] then return {0, record[2]} end
-if record[2] == "released" then return {-2, record[2]} end
-if record[2] == "confirmed" then return {-3, record[2]} end
+local hold = read_hold(hold_key)
+if not hold or hold.account_id ~= ARGV[2] then return {-1, ""} end
+if hold.give_back_asked then return {0, hold.state} end
+if hold.state == RELEASED then return {-2, hold.state} end
+if hold.state == CONFIRMED then return {-3, hold.state} end
 
 -- Take.
 announce(outbox, seq, {
-  "type", "give_back_asked", "slot_id", record[4], "at_ms", clock_ms(), "reservation_id", ARGV[1],
+  "type", "give_back_asked", "slot_id", hold.slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1],
   "account_id", ARGV[2],
 })
-redis.call("HSET", hold, "give_back_asked", "1")
-return {1, record[2]}
+hold.give_back_asked = true
+write_hold(hold_key, hold)
+return {1, hold.state}

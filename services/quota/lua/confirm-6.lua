@@ -6,7 +6,7 @@
   KEYS[1] slot      hash    the ledger
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] office    hash    slot_id -> free, for readers
-  KEYS[4] hold      hash    what is held, for whom
+  KEYS[4] hold      string  what is held, for whom
   KEYS[5] outbox    stream  one entry per decision
   KEYS[6] seq       hash    epoch, seq
 
@@ -23,26 +23,27 @@
 -- @include "clock"
 -- @include "announce"
 -- @include "ledger"
--- @include "seats"
-local slot, returned, office, hold, outbox, seq = unpack(KEYS)
+-- @include "holds"
+local slot, returned, office, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
-local record = redis.call("HMGET", hold, "state", "seats", "slot_id")
-if not record[1] or record[3] ~= slot_id then return -1 end
-if record[1] == "confirmed" then return 0 end
-if record[1] == "released" then return -3 end
+local hold = read_hold(hold_key)
+if not hold or hold.slot_id ~= slot_id then return -1 end
+if hold.state == CONFIRMED then return 0 end
+if hold.state == RELEASED then return -3 end
 local ledger = read_ledger(slot, returned)
-if not ledger or not balanced(ledger) then return -2 end
-local count = #split_numbers(record[2])
+if not ledger or not sound(ledger) then return -2 end
+local count = #hold.seats
 ledger.held = ledger.held - count
 ledger.confirmed = ledger.confirmed + count
 if not balanced(ledger) then return -2 end
 
 -- Take.
 announce(outbox, seq, {
-  "type", "confirmed", "slot_id", slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1], "seats", record[2],
+  "type", "confirmed", "slot_id", slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1], "seats", table.concat(hold.seats, ","),
 })
 write_ledger(slot, office, slot_id, ledger)
-redis.call("HSET", hold, "state", "confirmed")
+hold.state = CONFIRMED
+write_hold(hold_key, hold)
 return 1

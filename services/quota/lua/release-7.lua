@@ -9,7 +9,7 @@
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
   KEYS[4] office    hash    slot_id -> free, for readers
-  KEYS[5] hold      hash    what is held, for whom
+  KEYS[5] hold      string  what is held, for whom
   KEYS[6] outbox    stream  one entry per decision
   KEYS[7] seq       hash    epoch, seq
 
@@ -27,19 +27,19 @@
 -- @include "announce"
 -- @include "ledger"
 -- @include "seats"
-local slot, returned, withheld, office, hold, outbox, seq = unpack(KEYS)
+-- @include "holds"
+local slot, returned, withheld, office, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
-local record = redis.call("HMGET", hold, "state", "seats", "slot_id")
-local state = record[1]
-if not state or record[3] ~= slot_id then return -1 end
-if state == "released" then return 0 end
+local hold = read_hold(hold_key)
+if not hold or hold.slot_id ~= slot_id then return -1 end
+if hold.state == RELEASED then return 0 end
 local ledger = read_ledger(slot, returned)
-if not ledger or not balanced(ledger) then return -2 end
-local seats = split_numbers(record[2])
+if not ledger or not sound(ledger) then return -2 end
+local seats = hold.seats
 local returned_before, withheld_before = ledger.returned, ledger.withheld
-ledger[state] = ledger[state] - #seats
+ledger[hold.state] = ledger[hold.state] - #seats
 recount(ledger)
 if not balanced(ledger) then return -2 end
 local at_ms = clock_ms()
@@ -53,7 +53,7 @@ end
 
 -- Take.
 announce(outbox, seq, {
-  "type", "released", "slot_id", slot_id, "at_ms", at_ms, "reservation_id", ARGV[1], "seats", record[2],
+  "type", "released", "slot_id", slot_id, "at_ms", at_ms, "reservation_id", ARGV[1], "seats", table.concat(seats, ","),
   "reason", ARGV[3],
 })
 if unused then
@@ -62,5 +62,6 @@ else
   for _, seat in ipairs(seats) do redis.call("ZADD", returned, at_ms, seat) end
 end
 write_ledger(slot, office, slot_id, ledger)
-redis.call("HSET", hold, "state", "released")
+hold.state = RELEASED
+write_hold(hold_key, hold)
 return 1

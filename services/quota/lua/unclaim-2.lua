@@ -5,8 +5,8 @@
   that a later entry of the same reservation keeps the claim. The sweep names the moment
   before which the claim must have been made. Booking's word needs neither.
 
-  KEYS[1] claims   hash  account, last, attempt, p:<person_id>
-  KEYS[2] pending  zset  claims nobody has looked after yet, by claimed_at_ms
+  KEYS[1] claims   string  what the account is reserved for
+  KEYS[2] pending  zset    claims nobody has looked after yet, by claimed_at_ms
 
   ARGV[1] reservation_id
   ARGV[2] member             of pending
@@ -19,28 +19,35 @@
      0  NOT_CLAIMED   somebody took it back before, or the claim is another's
     -1  STILL_WANTED  a later attempt has entered it
 ]]
-local claims, pending = unpack(KEYS)
+-- @include "claims"
+local claims_key, pending = unpack(KEYS)
 local reservation_id, member = ARGV[1], ARGV[2]
 
 -- Look.
-local rows = redis.call("HGETALL", claims)
-local fields, owned = {}, {}
-for index = 1, #rows, 2 do
-  fields[rows[index]] = rows[index + 1]
-  if rows[index + 1] == reservation_id then owned[#owned + 1] = rows[index] end
-end
-local account = fields["account"]
-local is_ours = account and string.sub(account, 1, #reservation_id + 1) == reservation_id .. "|"
+local claims, broken = read_claims(claims_key)
+if broken then return redis.error_reply(broken) end
+local active = claims.account
+local is_ours = active and active[1] == reservation_id
 if is_ours then
-  if ARGV[3] ~= "" and fields["attempt"] ~= ARGV[3] then return -1 end
+  if ARGV[3] ~= "" and tostring(active[4]) ~= ARGV[3] then return -1 end
   local claimed_at_ms = tonumber(redis.call("ZSCORE", pending, member))
   if ARGV[4] ~= "" and (not claimed_at_ms or claimed_at_ms > tonumber(ARGV[4])) then return -1 end
-  owned[#owned + 1] = "account"
 end
+local persons = 0
+for person_id, word in pairs(claims.persons or {}) do
+  if word == reservation_id then
+    claims.persons[person_id] = nil
+    persons = persons + 1
+  end
+end
+if claims.persons and not next(claims.persons) then claims.persons = nil end
 
 -- Take.
 redis.call("ZREM", pending, member)
-if #owned == 0 then return 0 end
-redis.call("HDEL", claims, unpack(owned))
-if is_ours and ARGV[5] == "1" then redis.call("HSET", claims, "last", account) end
+if not is_ours and persons == 0 then return 0 end
+if is_ours then
+  claims.account = nil
+  if ARGV[5] == "1" then claims.last = {active[1], active[2], active[3]} end
+end
+write_claims(claims_key, claims)
 return 1

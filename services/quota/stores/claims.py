@@ -8,9 +8,10 @@ reservation it was made for.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from services.quota.domain.records import hold_record
 from services.quota.keys import Keys
 from services.quota.stores.scripts import SCRIPTS, UnclaimCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey, text_of
+from services.quota.stores.valkey import Command, ScriptCall, Valkey
 
 SWEPT_PER_TURN_MAX = 500
 
@@ -86,6 +87,9 @@ class Claims:
         members = [member for reply in await self._valkey.many(asked) for member in reply]
         claims = [Claim(*member.decode().split("|")) for member in members]
         states = await self._valkey.many(
-            [("HGET", self._keys.hold(claim.slot_id, claim.reservation_id), "state") for claim in claims]
+            [("GET", self._keys.hold(claim.slot_id, claim.reservation_id)) for claim in claims]
         )
-        return before_ms, {claim: text_of(state) for claim, state in zip(claims, states, strict=True)}
+        return before_ms, {
+            claim: "" if found is None else hold_record(found).state
+            for claim, found in zip(claims, states, strict=True)
+        }

@@ -12,12 +12,11 @@ import msgspec
 
 from contracts.events import SlotPlanned
 from services.quota.domain.decisions import GiveBack, HoldState, Reservation
-from services.quota.domain.facts import persons_of, seats_of
+from services.quota.domain.records import claims_record, hold_record
 from services.quota.keys import Keys, office_of
 from services.quota.stores.scripts import SCRIPTS, ApplySlotCode, AskGiveBackCode, ConfirmCode, ReleaseCode
 from services.quota.stores.valkey import ScriptCall, Valkey, text_of
 
-_CLAIM_PARTS = 4
 _plan_json = msgspec.json.Encoder()
 
 
@@ -37,28 +36,30 @@ class Holds:
         slot_id = await self._slot_of(account_id, reservation_id)
         if slot_id is None:
             return None
-        row = await self._valkey.call(
-            "HMGET",
-            self._keys.hold(slot_id, reservation_id),
-            *("account_id", "person_ids", "seats", "pay_by_ms", "state", "give_back_asked"),
-        )
-        if row[0] is None or text_of(row[0]) != account_id:
+        found = await self._valkey.call("GET", self._keys.hold(slot_id, reservation_id))
+        if found is None:
+            return None
+        hold = hold_record(found)
+        if hold.account_id != account_id:
             return None
         return Reservation(
             reservation_id=reservation_id,
             slot_id=slot_id,
-            person_ids=persons_of(text_of(row[1])),
-            seats=seats_of(text_of(row[2])),
-            pay_by_ms=int(row[3]),
-            state=HoldState(text_of(row[4])),
-            give_back_asked=row[5] is not None,
+            person_ids=hold.person_ids,
+            seats=hold.seats,
+            pay_by_ms=hold.pay_by_ms,
+            state=HoldState(hold.state),
+            give_back_asked=hold.give_back_asked,
         )
 
     async def _slot_of(self, account_id: str, reservation_id: str) -> str | None:
-        for claim in await self._valkey.call("HMGET", self._keys.claims(account_id), "account", "last"):
-            parts = text_of(claim).split("|")
-            if len(parts) == _CLAIM_PARTS and parts[0] == reservation_id:
-                return parts[2]
+        found = await self._valkey.call("GET", self._keys.claims(account_id))
+        if found is None:
+            return None
+        claims = claims_record(found)
+        for claim in (claims.account, claims.last):
+            if claim is not None and claim.reservation_id == reservation_id:
+                return claim.slot_id
         return None
 
     async def ask_give_back(self, account_id: str, reservation_id: str) -> tuple[GiveBack, HoldState | None]:

@@ -8,8 +8,10 @@ on in between; a slot is consistent in itself, the whole is not one moment.
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from kernel.errors import Retryable
-from services.quota.domain.facts import persons_of, seats_of
+from services.quota.domain.records import ClaimsRecord, claims_record, hold_record
 from services.quota.keys import Keys, office_of
 from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
 
@@ -102,30 +104,22 @@ class Ledger:
 
     async def _holds(self, partition: int) -> AsyncIterator[dict[str, Any]]:
         found = await self._valkey.scan(self._keys.holds_pattern(partition))
-        for key, reply in zip(found, await self._valkey.many([("HGETALL", key) for key in found]), strict=True):
-            hold = pairs_of(reply)
-            yield {
-                "kind": "hold",
-                "reservation_id": key.rpartition(":")[2],
-                "slot_id": hold["slot_id"],
-                "account_id": hold["account_id"],
-                "person_ids": persons_of(hold["person_ids"]),
-                "seats": seats_of(hold["seats"]),
-                "state": hold["state"],
-                "pay_by_ms": int(hold["pay_by_ms"]),
-                "give_back_asked": "give_back_asked" in hold,
-            }
+        for key, reply in zip(found, await self._valkey.many([("GET", key) for key in found]), strict=True):
+            if reply is not None:
+                yield {"kind": "hold", "reservation_id": key.rpartition(":")[2]} | msgspec.structs.asdict(
+                    hold_record(reply)
+                )
 
     async def _claims(self, tag: int) -> AsyncIterator[dict[str, Any]]:
         found = await self._valkey.scan(self._keys.claims_pattern(tag))
-        for key, reply in zip(found, await self._valkey.many([("HGETALL", key) for key in found]), strict=True):
-            claims = pairs_of(reply)
+        for key, reply in zip(found, await self._valkey.many([("GET", key) for key in found]), strict=True):
+            claims = claims_record(reply) if reply is not None else ClaimsRecord()
             yield {
                 "kind": "claim",
                 "account_id": key.rpartition(":")[2],
-                "claimed_for": claims.get("account", "").partition("|")[0] or None,
-                "last_claimed_for": claims.get("last", "").partition("|")[0] or None,
-                "persons": {name[2:]: value for name, value in claims.items() if name.startswith("p:")},
+                "claimed_for": claims.account and claims.account.reservation_id,
+                "last_claimed_for": claims.last and claims.last.reservation_id,
+                "persons": claims.persons or {},
             }
 
     async def answers(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.quota.keys import Keys
-from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
+from services.quota.stores.valkey import Command, Valkey, number_of
 
 ENTRIES_PER_READ_MAX = 200
 
@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
     partition: int
     position: Position
-    fields: dict[str, str]
+    fields: dict[bytes, bytes]
 
 
 class Outbox:
@@ -56,7 +56,7 @@ class Outbox:
             ]
         )
         return [
-            Entry(partition, _position(entry_id), pairs_of(fields))
+            Entry(partition, _position(entry_id), _fields(fields))
             for partition, reply in zip(positions, replies, strict=True)
             for entry_id, fields in reply
         ]
@@ -96,6 +96,12 @@ class Outbox:
         Mark a partition whose history is not the recorded one: it sells nothing until it is rebuilt.
         """
         await self._valkey.call("HSET", self._keys.seq(partition), "stopped", "1")
+
+
+def _fields(reply: Any) -> dict[bytes, bytes]:
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _position(entry_id: Any) -> Position:

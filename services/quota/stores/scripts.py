@@ -13,9 +13,9 @@ from kernel.lua import load_scripts
 SCRIPTS: Final = load_scripts(Path(__file__).parent.parent / "lua")
 
 
-class ReserveCode(enum.IntEnum):
+class DecideCode(enum.IntEnum):
     """
-    What `reserve` answers.
+    What `decide` answers about each ask.
     """
 
     HELD = 1
@@ -31,20 +31,46 @@ class ReserveCode(enum.IntEnum):
     CLAIM_TOO_OLD = -9
     STOPPED = -10
     UNBALANCED = -11
+    ACCOUNT_ALREADY_RESERVED = -12
+    PERSON_ALREADY_RESERVED = -13
+    NO_SHOW_BLOCK = -14
+    BROKEN = -15
+
+
+class ReserveCode(enum.IntEnum):
+    """
+    What `reserve` answers about each ask.
+    """
+
+    HELD = 1
+    ALREADY_HELD = 0
+    UNKNOWN_SLOT = -1
+    KEY_REUSED = -2
+    ENDED = -3
+    CHANNEL_NOT_PUBLIC = -4
+    SLOT_CLOSED = -5
+    WINDOW_NOT_OPEN = -6
+    WINDOW_CLOSED = -7
+    SOLD_OUT = -8
+    CLAIM_TOO_OLD = -9
+    STOPPED = -10
+    UNBALANCED = -11
+    BROKEN = -15
 
 
 class ClaimCode(enum.IntEnum):
     """
-    What `claim` answers.
+    What `claim` answers about each ask.
     """
 
     CLAIMED = 1
     ENTERED_AGAIN = 0
-    ACCOUNT_ALREADY_RESERVED = -1
     KEY_REUSED = -2
-    PERSON_ALREADY_RESERVED = -3
-    NO_SHOW_BLOCK = -4
-    ENDED = -5
+    ENDED = -3
+    ACCOUNT_ALREADY_RESERVED = -12
+    PERSON_ALREADY_RESERVED = -13
+    NO_SHOW_BLOCK = -14
+    BROKEN = -15
 
 
 class UnclaimCode(enum.IntEnum):
@@ -103,6 +129,7 @@ class AskGiveBackCode(enum.IntEnum):
 
 
 CODES: Final[dict[str, type[enum.IntEnum]]] = {
+    "decide": DecideCode,
     "reserve": ReserveCode,
     "claim": ClaimCode,
     "unclaim": UnclaimCode,

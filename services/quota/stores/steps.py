@@ -1,109 +1,198 @@
 """
-The three steps of a decision as calls, and what their replies mean: claim, reserve, unclaim.
+A batch as the scripts read it, and what their replies mean.
 
-Called by deciders, which send the calls one by one or many in one write. Never talks to
-Valkey, so both kinds of decider ask the same and understand the same.
+Called by `passes`, which sends the calls. Never talks to Valkey, so a single node and a
+cluster are asked in the same words and understood the same.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from kernel.errors import Permanent
 from services.quota.domain.decisions import Ask, Decision, Held, HoldState, Refusal, Refused
-from services.quota.domain.facts import seats_of
-from services.quota.keys import Keys, office_of
+from services.quota.keys import Keys
 from services.quota.stores.claims import pending_member
-from services.quota.stores.scripts import SCRIPTS, ClaimCode, ReserveCode
+from services.quota.stores.scripts import SCRIPTS, ClaimCode, DecideCode
 from services.quota.stores.valkey import ScriptCall
 
 CLAIM_GOOD_FOR_MS: Final = 30_000
 """How long after its claim a reservation may still be decided; the sweep waits twice as long."""
+SLOTS_KNOWN_MAX: Final = 50_000
+
+Outcome = Decision | Exception
+"""An exception is this ask's alone."""
+Spell = Callable[[Ask], tuple[Any, ...]]
+"""What a script wants to know of an ask beyond what all of them do."""
 
 
 class Claimed(NamedTuple):
     """
-    An entry of a claim: which one, and when by the clock of the server.
+    An entry of a claim: which one, when by the clock of the server, and whether its reservation has ended.
     """
 
     attempt: int
     at_ms: int
+    ended: bool = False
 
 
-def claim_call(keys: Keys, ask: Ask) -> ScriptCall:
+class SoldOut(NamedTuple):
     """
-    First: the account and its persons.
+    What a slot that refused somebody has left, for how long that stays so, and who has had places there.
     """
-    return ScriptCall(
-        SCRIPTS["claim"],
-        [keys.claims(ask.account_id), keys.pending(keys.account_tag(ask.account_id))],
-        [ask.reservation_id, ask.key_hash, ask.slot_id, ask.fingerprint, ask.account_id, *ask.person_ids],
-    )
+
+    slot_id: str
+    offered: int
+    for_seconds: float
+    takers: str
 
 
-def claimed_of(reply: Any) -> Claimed | Refused:
-    """
-    What `claim` has answered.
-    """
-    code, detail, number, at_ms = reply
-    named = ClaimCode(code)
-    if named in (ClaimCode.CLAIMED, ClaimCode.ENTERED_AGAIN):
-        return Claimed(number, at_ms)
-    return Refused(why=Refusal[named.name], who=detail.decode(), at_ms=number)
+class _SlotKeys(NamedTuple):
+    row: tuple[str, str, str, str, str]
+    partition: int
+    partition_row: tuple[str, str]
+    hold_prefix: str
 
 
-def reserve_call(keys: Keys, ask: Ask, claimed: Claimed) -> ScriptCall:
-    """
-    Second: the places.
-    """
-    slot_id, partition = ask.slot_id, keys.partition_of(ask.slot_id)
-    return ScriptCall(
-        SCRIPTS["reserve"],
-        [
-            keys.slot(slot_id),
-            keys.returned(slot_id),
-            keys.hold(slot_id, ask.reservation_id),
-            keys.office(office_of(slot_id)),
-            keys.outbox(partition),
-            keys.seq(partition),
-        ],
-        [
-            ask.reservation_id,
-            slot_id,
-            ask.account_id,
-            ask.fingerprint,
-            ",".join(ask.person_ids),
-            len(ask.person_ids),
-            claimed.at_ms + CLAIM_GOOD_FOR_MS,
-        ],
-    )
+_Result = tuple[int, tuple[int, ...], int, str]
+_pack: Final = msgspec.msgpack.Encoder().encode
+_places: Final = msgspec.msgpack.Decoder(tuple[list[_Result], list[tuple[int, int, int, str]], int]).decode
+_claims: Final = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, int, str]], int]).decode
+_STATES: Final = {state.value: state for state in HoldState}
+_REFUSALS: Final = {
+    code.value: Refusal[code.name] for code in DecideCode if code.value < 0 and code is not DecideCode.BROKEN
+}
+_WITH_MOMENT: Final = (Refusal.WINDOW_NOT_OPEN, Refusal.NO_SHOW_BLOCK)
 
 
-def decision_of(reply: Any) -> Decision:
+class Spelling:
     """
-    What `reserve` has answered.
+    Batches of asks in msgpack; the keys of a slot are put together once.
     """
-    code, seats, number, state = reply
-    named = ReserveCode(code)
-    if named in (ReserveCode.HELD, ReserveCode.ALREADY_HELD):
-        return Held(
-            seats=seats_of(seats.decode()),
-            pay_by_ms=number,
-            state=HoldState(state.decode()),
-            replayed=named is ReserveCode.ALREADY_HELD,
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._known: dict[str, _SlotKeys] = {}
+
+    def whole(self, asks: Sequence[Ask]) -> ScriptCall:
+        """
+        Everything about all of them at once: for a single node.
+        """
+        batch = self._batch(asks, lambda ask: (self._keys.claims(ask.account_id), ask.key_hash))
+        return ScriptCall(SCRIPTS["decide"], [], [batch])
+
+    def claims(self, asks: Sequence[Ask]) -> ScriptCall:
+        """
+        First step on a cluster: accounts of one tag.
+        """
+        rows = [
+            (
+                ask.reservation_id,
+                ask.account_id,
+                ask.person_ids,
+                self._keys.claims(ask.account_id),
+                ask.key_hash,
+                ask.slot_id,
+            )
+            for ask in asks
+        ]
+        pending = self._keys.pending(self._keys.account_tag(asks[0].account_id))
+        return ScriptCall(SCRIPTS["claim"], [pending], [_pack(rows)])
+
+    def places(self, granted: Sequence[tuple[Ask, Claimed]]) -> ScriptCall:
+        """
+        Second step on a cluster: slots of one partition.
+        """
+        claimed_of = {ask.reservation_id: claimed for ask, claimed in granted}
+
+        def more(ask: Ask) -> tuple[int, bool]:
+            claimed = claimed_of[ask.reservation_id]
+            return claimed.at_ms + CLAIM_GOOD_FOR_MS, claimed.ended
+
+        asks = [ask for ask, _ in granted]
+        seq = self._keys.seq(self._keys.partition_of(asks[0].slot_id))
+        return ScriptCall(SCRIPTS["reserve"], [seq], [self._batch(asks, more)])
+
+    def unclaim(self, ask: Ask, claimed: Claimed, *, ended: bool) -> ScriptCall:
+        """
+        Third step on a cluster, after a refusal only: the claim back, unless a later attempt has entered it.
+        """
+        member = pending_member(ask.account_id, ask.reservation_id, ask.slot_id)
+        return ScriptCall(
+            SCRIPTS["unclaim"],
+            [self._keys.claims(ask.account_id), self._keys.pending(self._keys.account_tag(ask.account_id))],
+            [ask.reservation_id, member, claimed.attempt, "", int(ended)],
         )
-    return Refused(why=Refusal[named.name], at_ms=number)
+
+    def _batch(self, asks: Sequence[Ask], more: Spell) -> bytes:
+        partitions: list[tuple[str, str]] = []
+        slots: list[tuple[Any, ...]] = []
+        partition_at: dict[int, int] = {}
+        slot_at: dict[str, int] = {}
+        rows: list[tuple[Any, ...]] = []
+        for ask in asks:
+            known = self._known.get(ask.slot_id) or self._learn(ask.slot_id)
+            at = slot_at.get(ask.slot_id)
+            if at is None:
+                partition = partition_at.get(known.partition)
+                if partition is None:
+                    partitions.append(known.partition_row)
+                    partition = partition_at[known.partition] = len(partitions)
+                slots.append((*known.row, partition))
+                at = slot_at[ask.slot_id] = len(slots)
+            hold = known.hold_prefix + ask.reservation_id
+            rows.append((ask.reservation_id, ask.account_id, ask.person_ids, hold, at, *more(ask)))
+        return _pack((partitions, slots, rows))
+
+    def _learn(self, slot_id: str) -> _SlotKeys:
+        keys, partition = self._keys, self._keys.partition_of(slot_id)
+        if len(self._known) >= SLOTS_KNOWN_MAX:
+            self._known.clear()
+        known = self._known[slot_id] = _SlotKeys(
+            (slot_id, keys.slot(slot_id), keys.returned(slot_id), keys.office_of_slot(slot_id), keys.takers(slot_id)),
+            partition,
+            (keys.seq(partition), keys.outbox(partition)),
+            keys.hold(slot_id, ""),
+        )
+        return known
 
 
-def unclaim_call(keys: Keys, ask: Ask, claimed: Claimed, *, ended: bool) -> ScriptCall:
+def places_of(reply: bytes, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
     """
-    Third, after a refusal only: the claim back, unless a later attempt has entered it.
+    What `decide` or `reserve` has answered, in the order of the asks, and the slots that are sold out.
     """
-    return ScriptCall(
-        SCRIPTS["unclaim"],
-        [keys.claims(ask.account_id), keys.pending(keys.account_tag(ask.account_id))],
-        [
-            ask.reservation_id,
-            pending_member(ask.account_id, ask.reservation_id, ask.slot_id),
-            claimed.attempt,
-            "",
-            int(ended),
-        ],
-    )
+    results, full, at_ms = _places(reply)
+    sold_out = []
+    if full:
+        slot_ids = list(dict.fromkeys(ask.slot_id for ask in asks))
+        sold_out = [
+            SoldOut(slot_ids[at - 1], offered, (until_ms - at_ms) / 1000, takers)
+            for at, offered, until_ms, takers in full
+        ]
+    return [_outcome(*result) for result in results], sold_out
+
+
+def _outcome(code: int, seats: tuple[int, ...], number: int, word: str) -> Outcome:
+    if code >= 0:
+        return Held(seats=seats, pay_by_ms=number, state=_STATES[word], replayed=code == 0)
+    why = _REFUSALS.get(code)
+    if why is None:
+        return Permanent(word)
+    return Refused(why=why, at_ms=number if why in _WITH_MOMENT else 0, who=word)
+
+
+def claims_of(reply: bytes) -> list[Claimed | Outcome]:
+    """
+    What `claim` has answered. A claim that has ended still goes on to `reserve`, which knows its body.
+    """
+    results, at_ms = _claims(reply)
+    return [_claimed(code, attempt, number, word, at_ms) for code, attempt, number, word in results]
+
+
+def _claimed(code: int, attempt: int, number: int, word: str, at_ms: int) -> Claimed | Outcome:
+    if code >= 0:
+        return Claimed(attempt, at_ms)
+    if code == ClaimCode.ENDED:
+        return Claimed(0, at_ms, ended=True)
+    return _outcome(code, (), number, word)

@@ -1,93 +1,39 @@
 """
 A family asks for places: Valkey decides, and whoever asked may go away meanwhile.
 
-Called by routes. A decision once begun is seen through whatever becomes of its asker, and
-the drain waits for it. Never compensates: no answer in time is `Retryable`, unknown.
+Called by routes. A decision once begun is seen through whatever becomes of its asker.
+Never compensates: no answer in time is `Retryable`, unknown.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable
+from typing import Protocol
 
 from contracts.events import SlotPlanned
 from kernel.deadline import within
 from kernel.errors import Retryable
 from kernel.ids import derived
-from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.domain.availability import Alternative, Offers
-from services.quota.domain.decisions import Ask, Decision, Held, Refusal, digest
+from services.quota.domain.decisions import Ask, Decision, digest
+from services.quota.domain.gate import Gate
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.free import COUNTRY_AGE_MAX_SECONDS, COUNTRY_RENEW_AFTER_SECONDS, FreePlaces, Moments
 
-T = TypeVar("T")
-log = get_logger(__name__)
 ALTERNATIVES_WAIT_SECONDS = 0.3
 """A refusal does not wait longer than this for its consolation."""
-DRAIN_SECONDS = 5.0
 _COUNTRY = "country"
 
 
 class Decides(Protocol):
     """
-    Whatever decides an ask: one at a time or many in a batch.
+    Whatever decides an ask; the answer may be let go of, the decision is seen through.
     """
-
-    async def decide(self, ask: Ask) -> Decision: ...  # noqa: D102 - said by the class
-
-
-class Underway:
-    """
-    Work that is seen through even when nobody waits for it any more.
-    """
-
-    def __init__(self, *, work_max: int) -> None:
-        self._work_max = work_max
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
-    def full(self) -> bool:
-        """
-        Whether more would be too much.
-        """
-        return len(self._tasks) >= self._work_max
+    def underway(self) -> int: ...  # noqa: D102 - said by the class
 
-    async def see_through(self, work: Coroutine[Any, Any, T], *, wait_seconds: float) -> T:
-        """
-        Its result, or `DeadlineExceeded` for the asker while the work goes on.
-        """
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        metrics.decisions_underway.set(len(self._tasks))
-        task.add_done_callback(self._done)
-        return await within(wait_seconds, asyncio.shield(task), what="the decision")
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        metrics.decisions_underway.set(len(self._tasks))
-        if not task.cancelled() and task.exception() is not None:
-            log.warning("decision_unknown", error=repr(task.exception()))
-
-    async def settle(self) -> None:
-        """
-        Wait for what is under way; after a while leave it to the replies that will not come.
-        """
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_SECONDS)
-
-
-@asynccontextmanager
-async def underway(*, work_max: int) -> AsyncIterator[Underway]:
-    """
-    For the life of a process; leaving waits for what was begun.
-    """
-    work = Underway(work_max=work_max)
-    try:
-        yield work
-    finally:
-        await work.settle()
+    def decide(self, ask: Ask) -> Awaitable[Decision]: ...  # noqa: D102 - said by the class
 
 
 def ask_of(account_id: str, idempotency_key: str, slot_id: str, person_ids: tuple[str, ...]) -> Ask:
@@ -109,19 +55,13 @@ class Reservations:
     """
 
     def __init__(
-        self,
-        decider: Decides,
-        catalogue: Catalogue,
-        free: FreePlaces,
-        work: Underway,
-        *,
-        decide_deadline_seconds: float,
+        self, decider: Decides, gate: Gate, catalogue: Catalogue, free: FreePlaces, *, underway_max: int
     ) -> None:
         self._decider = decider
+        self._gate = gate
         self._catalogue = catalogue
         self._free = free
-        self._work = work
-        self._decide_deadline_seconds = decide_deadline_seconds
+        self._underway_max = underway_max
         self._offers: Moments[Offers] = Moments(
             self._offers_now,
             age_max_seconds=COUNTRY_AGE_MAX_SECONDS,
@@ -134,29 +74,23 @@ class Reservations:
         """
         Whether one more ask would be too much.
         """
-        return self._work.full
+        return self._decider.underway >= self._underway_max
 
-    async def reserve(self, ask: Ask) -> Decision:
+    def sold_out(self, ask: Ask) -> bool:
+        """
+        Whether the ask can be refused from memory: its slot was sold out a moment ago, and it has nothing there.
+        """
+        if not self._gate.refuses(ask, asyncio.get_running_loop().time()):
+            return False
+        metrics.decided["sold_out"].inc()
+        metrics.gate_refusals.inc()
+        return True
+
+    def reserve(self, ask: Ask) -> Awaitable[Decision]:
         """
         The decision. Raises `Retryable` when it is not known; the same ask finds out.
         """
-        return await self._work.see_through(self._decide(ask), wait_seconds=self._decide_deadline_seconds)
-
-    async def _decide(self, ask: Ask) -> Decision:
-        started = time.perf_counter()
-        try:
-            decision = await self._decider.decide(ask)
-        except Retryable:
-            metrics.decided["unknown"].inc()
-            raise
-        metrics.decide_seconds.observe(time.perf_counter() - started)
-        if isinstance(decision, Held):
-            metrics.decided["replayed" if decision.replayed else "held"].inc()
-        else:
-            metrics.decided[decision.why.value].inc()
-            if decision.why is Refusal.UNBALANCED:
-                log.error("slot_unbalanced", slot_id=ask.slot_id)
-        return decision
+        return self._decider.decide(ask)
 
     async def instead_of(self, plan: SlotPlanned, count: int) -> tuple[Alternative, ...]:
         """

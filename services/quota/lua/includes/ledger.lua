@@ -3,17 +3,15 @@
 -- next_seat..capacity are fresh. So: free = returned + fresh, and
 -- capacity = free + held + confirmed + withheld.
 
+local BOOKS = {"planned", "capacity", "free", "held", "confirmed", "withheld", "returned", "next_seat"}
+
 -- The ledger as a table, or nil for a slot that was never loaded.
 local function read_ledger(slot, returned)
-  local row = redis.call(
-    "HMGET", slot, "planned", "capacity", "free", "held", "confirmed", "withheld", "next_seat"
-  )
+  local row = redis.call("HMGET", slot, unpack(BOOKS))
   if not row[1] then return nil end
-  return {
-    planned = tonumber(row[1]), capacity = tonumber(row[2]), free = tonumber(row[3]), held = tonumber(row[4]),
-    confirmed = tonumber(row[5]), withheld = tonumber(row[6]), next_seat = tonumber(row[7]),
-    returned = redis.call("ZCARD", returned),
-  }
+  local ledger = {seats_returned = redis.call("ZCARD", returned)}
+  for index, name in ipairs(BOOKS) do ledger[name] = tonumber(row[index]) end
+  return ledger
 end
 
 -- Whether the books add up, before a write or after it has been worked out.
@@ -21,8 +19,11 @@ local function balanced(ledger)
   local fresh = ledger.capacity - ledger.next_seat + 1
   return ledger.capacity == ledger.free + ledger.held + ledger.confirmed + ledger.withheld
     and fresh >= 0 and ledger.held >= 0 and ledger.confirmed >= 0 and ledger.withheld >= 0
-    and ledger.free == ledger.returned + fresh
+    and ledger.returned >= 0 and ledger.free == ledger.returned + fresh
 end
+
+-- The same, and as many returned seats are there as are written down.
+local function sound(ledger) return balanced(ledger) and ledger.returned == ledger.seats_returned end
 
 -- What follows from the plan, the seats in use and the seats once given out.
 local function recount(ledger)
@@ -36,7 +37,8 @@ end
 local function write_ledger(slot, office, slot_id, ledger)
   redis.call(
     "HSET", slot, "planned", ledger.planned, "capacity", ledger.capacity, "free", ledger.free, "held", ledger.held,
-    "confirmed", ledger.confirmed, "withheld", ledger.withheld, "next_seat", ledger.next_seat
+    "confirmed", ledger.confirmed, "withheld", ledger.withheld, "returned", ledger.returned,
+    "next_seat", ledger.next_seat
   )
   redis.call("HSET", office, slot_id, ledger.free)
 end

@@ -1,29 +1,4 @@
--- Seat numbers: choosing them for a family, and sharing unused ones out.
-
--- The lowest run of `count` neighbours among what may be offered, else the lowest `count`; nil if there are too few.
-local function choose_seats(returned, ledger, count, at_ms)
-  local pool = {}
-  if ledger.returned > 0 then
-    for _, seat in ipairs(redis.call("ZRANGEBYSCORE", returned, "-inf", at_ms)) do
-      pool[#pool + 1] = tonumber(seat)
-    end
-    table.sort(pool)
-  end
-  for seat = ledger.next_seat, math.min(ledger.capacity, ledger.next_seat + count - 1) do
-    pool[#pool + 1] = seat
-  end
-  if #pool < count then return nil end
-  local first = 1
-  for start = 1, #pool - count + 1 do
-    if pool[start + count - 1] - pool[start] == count - 1 then
-      first = start
-      break
-    end
-  end
-  local seats = {}
-  for index = first, first + count - 1 do seats[#seats + 1] = pool[index] end
-  return seats
-end
+-- Sharing the unused seats of a slot out.
 
 -- Every unused seat below next_seat with the moment from which it may be offered, lowest first.
 local function unused_seats(returned, withheld, coming_back, at_ms)
@@ -45,10 +20,4 @@ local function share_out(returned, withheld, unused, returned_count)
   for index, place in ipairs(unused) do
     redis.call("ZADD", index <= returned_count and returned or withheld, place.offer_at_ms, place.seat)
   end
-end
-
-local function split_numbers(joined)
-  local numbers = {}
-  for number in string.gmatch(joined, "%d+") do numbers[#numbers + 1] = tonumber(number) end
-  return numbers
 end

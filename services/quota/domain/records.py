@@ -1,0 +1,61 @@
+"""
+Holds and claims as Valkey keeps them: msgpack, written by the scripts, spelled the same in `lua/includes`.
+
+Read by stores and by `facts`; nothing here decides. A test holds the Lua and this together.
+"""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+
+class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
+    """
+    Who has which places of a slot, and what has become of them.
+    """
+
+    state: str
+    slot_id: str
+    account_id: str
+    person_ids: tuple[str, ...]
+    seats: tuple[int, ...]
+    at_ms: int
+    """When they were taken, by the clock of the server that decided."""
+    pay_by_ms: int
+    give_back_asked: bool = False
+
+
+class ActiveClaim(NamedTuple):
+    """
+    The reservation an account has.
+    """
+
+    reservation_id: str
+    key_hash: str
+    slot_id: str
+    attempt: int
+
+
+class LastClaim(NamedTuple):
+    """
+    The reservation an account had, ended.
+    """
+
+    reservation_id: str
+    key_hash: str
+    slot_id: str
+
+
+class ClaimsRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """
+    What an account is reserved for; `persons` says what goes beyond it: `block:<until_ms>`, or whose they are.
+    """
+
+    account: ActiveClaim | None = None
+    last: LastClaim | None = None
+    persons: dict[str, str] | None = None
+
+
+hold_record: Final = msgspec.msgpack.Decoder(HoldRecord).decode
+claims_record: Final = msgspec.msgpack.Decoder(ClaimsRecord).decode
+packed: Final = msgspec.msgpack.Encoder().encode
