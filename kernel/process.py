@@ -22,6 +22,7 @@ from aiohttp import web
 from kernel import log as logging
 from kernel import metrics
 from kernel.errors import Retryable
+from kernel.http.short import take_short_ways
 from kernel.settings import BadSettings, HttpSettings, ProcessSettings, load
 
 T = TypeVar("T")
@@ -145,6 +146,8 @@ class Process:
     async def _open_street(self) -> None:
         for runner, settings in self._street:
             await runner.setup()
+            if runner.server is not None:
+                take_short_ways(runner.server, runner.app)
             await web.TCPSite(
                 runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=hasattr(os, "SO_REUSEPORT")
             ).start()

@@ -6,6 +6,7 @@ expected refusal or raise `Problem` from a helper. What is common to all rooms i
 """
 
 import dataclasses
+import functools
 from typing import Any, Final
 
 import msgspec
@@ -48,8 +49,13 @@ def language_of(request: web.Request) -> str:
     """
     `en` if the client prefers English over Indonesian, else `id`.
     """
+    return _language(request.headers.get("Accept-Language", "")[:200])
+
+
+@functools.lru_cache(maxsize=1024)
+def _language(accepted: str) -> str:
     weights = {"id": 0.0, "en": 0.0}
-    for part in request.headers.get("Accept-Language", "").lower().split(",")[:10]:
+    for part in accepted.lower().split(",")[:10]:
         tag, _, parameter = part.partition(";")
         language, quality = tag.strip().split("-")[0], parameter.strip().removeprefix("q=")
         if language in weights:

@@ -20,7 +20,7 @@ from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
-from services.quota import consumers, routes
+from services.quota import consumers, reserving, routes
 from services.quota.domain.gate import Gate
 from services.quota.keys import Keys
 from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
@@ -69,10 +69,11 @@ async def api(process: Process) -> None:
         authenticator=HeaderAuthenticator(tokens, now_ms, settings.keys_of_passes()),
         sandbox=settings.sandbox,
     )
-    app[routes.CATALOGUE] = catalogue
+    app[reserving.CATALOGUE] = catalogue
+    app[reserving.SOLD_OUT_ANSWERS] = reserving.SoldOutAnswers()
     app[routes.HOLDS] = holds
     app[routes.AVAILABILITY] = Availability(catalogue, free)
-    app[routes.RESERVATIONS] = Reservations(
+    app[reserving.RESERVATIONS] = Reservations(
         decider, gate, catalogue, free, underway_max=settings.decisions_underway_max
     )
     process.serve(app, settings.http)

@@ -12,7 +12,7 @@ from kernel.auth.tokens import TokenVerifier
 from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.settings import HttpSettings
-from services.quota import routes
+from services.quota import reserving, routes
 from services.quota.domain.gate import Gate
 from services.quota.stores.batching import BatchingDecider
 from services.quota.use_cases.availability import Availability
@@ -56,10 +56,11 @@ async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[w
     app = application(
         routes.ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS)
     )
-    app[routes.CATALOGUE] = catalogue
+    app[reserving.CATALOGUE] = catalogue
+    app[reserving.SOLD_OUT_ANSWERS] = reserving.SoldOutAnswers()
     app[routes.HOLDS] = room.holds
     app[routes.AVAILABILITY] = Availability(catalogue, room.free)
-    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free, underway_max=1000)
+    app[reserving.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free, underway_max=1000)
     return app, decider
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from kernel.clock import now_ms
 from kernel.errors import Retryable
-from services.quota import routes
+from services.quota import reserving
 from services.quota.stores.ledger import refuse_forgetful
 from tests.integration.quota_door import Api, refused, served
 from tests.integration.quota_room import HOUR_MS, SLOT, plan, room_of
@@ -230,7 +230,7 @@ async def test_more_askers_than_the_limit_are_turned_away_at_the_door(valkey: An
     room = room_of(valkey)
     await room.holds.apply([plan(SLOT)])
     app, work = await served(room)
-    app[routes.RESERVATIONS]._underway_max = 0
+    app[reserving.RESERVATIONS]._underway_max = 0
     api = Api(await aiohttp_client(app), room, work)
 
     assert (503, "busy") == (await refused(await api.reserve()))[:2]

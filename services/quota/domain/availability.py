@@ -89,9 +89,14 @@ def local_time(at_ms: int, timezone: str) -> str:
 
 def utc_time(at_ms: int) -> str:
     """
-    RFC 3339 in UTC.
+    RFC 3339 in UTC, to the second.
     """
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _utc_second(at_ms // 1000)
+
+
+@functools.lru_cache(maxsize=1024)
+def _utc_second(at_seconds: int) -> str:
+    return datetime.fromtimestamp(at_seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def today_in(timezone: str, now_ms: int) -> date:
