@@ -19,6 +19,7 @@ from kernel.http import problem
 from kernel.http.application import principal_of
 from kernel.http.problem import Problem, ProblemType
 from kernel.http.route import bytes_of, decode, idempotency_key
+from kernel.http.short import app_of
 from kernel.http.spoken import Spoken
 from services.quota import problems
 from services.quota.domain.availability import local_time, next_opening, utc_time
@@ -96,7 +97,8 @@ async def make_reservation(request: web.Request) -> web.StreamResponse:
     Take places for a family, or say why not.
     """
     principal, key = principal_of(request), idempotency_key(request)
-    catalogue, reservations = request.app[CATALOGUE], request.app[RESERVATIONS]
+    app = app_of(request)
+    catalogue, reservations = app[CATALOGUE], app[RESERVATIONS]
     wish = _wish_of(await bytes_of(request), catalogue)
     for person_id in wish.person_ids:
         if person_id not in principal.person_ids:
@@ -190,16 +192,16 @@ SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
 
 
 async def _sold_out(request: web.Request, ask: Ask) -> web.StreamResponse:
-    answers, now = request.app[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time()
+    answers, now = app_of(request)[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time()
     request_id = request[problem.REQUEST_ID]
     key = (ask.slot_id, len(ask.person_ids), problem.language_of(request))
     again = answers.again(key, request_id, now)
     if again is not None:
         return again
-    plan = request.app[CATALOGUE].slots.get(ask.slot_id)
+    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
     extras: dict[str, Any] = {}
     if plan is not None:
-        alternatives = await request.app[RESERVATIONS].instead_of(plan, len(ask.person_ids))
+        alternatives = await app_of(request)[RESERVATIONS].instead_of(plan, len(ask.person_ids))
         extras = {"next_opens_at": next_opening(plan), "alternatives": alternatives}
     said = problem.answer(request, problems.SOLD_OUT, **extras)
     answers.keep(key, said, request_id, now)
@@ -213,7 +215,7 @@ def _refused(request: web.Request, ask: Ask, refused: Refused) -> web.Response:
 
 
 def _next_steps(request: web.Request, ask: Ask, refused: Refused) -> dict[str, Any]:
-    plan = request.app[CATALOGUE].slots.get(ask.slot_id)
+    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
     extras: dict[str, Any] = {}
     if refused.why is Refusal.WINDOW_NOT_OPEN:
         timezone = plan.timezone if plan else "UTC"
