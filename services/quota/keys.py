@@ -7,6 +7,7 @@ to Valkey.
 """
 
 import dataclasses
+import functools
 import zlib
 
 
@@ -15,6 +16,11 @@ def office_of(slot_id: str) -> str:
     The office a slot id begins with.
     """
     return slot_id.partition(".")[0]
+
+
+@functools.cache
+def _account_tags(partitions: int) -> tuple[str, ...]:
+    return tuple(f"{{c{tag:02d}}}:claims:" for tag in range(partitions))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class Keys:
         """
         String: what an account and its persons are reserved for, as msgpack.
         """
-        return f"{{c{self.account_tag(account_id):02d}}}:claims:{account_id}"
+        return f"{_account_tags(self.partitions)[zlib.crc32(account_id.encode()) % self.partitions]}{account_id}"
 
     def claims_pattern(self, tag: int) -> str:
         """
