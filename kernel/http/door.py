@@ -97,7 +97,6 @@ class Connection(web.RequestHandler):
         if self.writing_paused:
             return Stage.ANSWER
         if self._waiter is None or self._waiter.done():
-            self._at_rest_after = -1
             request = self._current_request
             return Stage.BODY if request is not None and not request.content.is_eof() else None
         if self._request_count == 0:
@@ -108,6 +107,13 @@ class Connection(web.RequestHandler):
         # by then and is silent ever after is idle, and idle connections have their own end.
         self._at_rest_after, self._heard = self._request_count, False
         return None
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """
+        A body that is broken or breaks off is the other side's fault, and has been answered where it was read.
+        """
+        if not isinstance(kw.get("exc_info"), Problem | web.RequestPayloadError):
+            super().log_exception(*args, **kw)
 
     def handle_error(
         self,
@@ -204,9 +210,9 @@ class DoorServer(web.Server):
             Stage.BODY: settings.body_timeout_seconds,
             Stage.ANSWER: settings.answer_timeout_seconds,
         }
-        self._leaving: set[asyncio.Transport] = set()
+        self.leaving: set[asyncio.Transport] = set()
+        """Turned away, and not gone yet."""
         self._left_behind: set[asyncio.Transport] = set()
-        self._arriving = 0
         self._look_seconds = min(LOOK_SECONDS_MAX, min(self._patience_seconds.values()) / LOOKS_PER_TIMEOUT)
         self._next_look = self._loop.call_later(self._look_seconds, self._look)
 
@@ -214,25 +220,17 @@ class DoorServer(web.Server):
         """
         The protocol for a connection that was just accepted.
         """
-        if len(self._connections) + self._arriving >= self._connections_max:
-            return cast("web.RequestHandler", _TurnedAway(self._leaving))
-        self._arriving += 1
+        # Exact on uvloop, which makes one connection before it accepts the next.
+        if len(self._connections) >= self._connections_max:
+            return cast("web.RequestHandler", _TurnedAway(self.leaving))
         return Connection(self, loop=self._loop, **self._kwargs)
-
-    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """
-        It is no longer arriving: many are accepted in one turn of the loop, and made in the next.
-        """
-        self._arriving = max(0, self._arriving - 1)
-        super().connection_made(handler, transport)
 
     def _look(self) -> None:
         self._next_look = self._loop.call_later(self._look_seconds, self._look)
-        self._arriving = 0  # one that was reset before it was made would be counted for ever
         metrics.http_connections.set(len(self._connections))
-        for transport in self._left_behind & self._leaving:
+        for transport in self._left_behind & self.leaving:
             transport.abort()
-        self._left_behind = set(self._leaving)
+        self._left_behind = set(self.leaving)
         self._look_on(iter(self.connections))
 
     def _look_on(self, connections: "Iterable[web.RequestHandler]") -> None:
@@ -254,7 +252,7 @@ class DoorServer(web.Server):
             await super().shutdown(timeout)
         finally:
             self._next_look.cancel()
-            for transport in list(self._leaving):
+            for transport in list(self.leaving):
                 transport.abort()
 
 
@@ -274,6 +272,7 @@ class DoorRunner(web.AppRunner):
             max_line_size=settings.header_bytes_max,
             max_field_size=settings.header_bytes_max,
             max_headers=HEADERS_MAX,
+            auto_decompress=False,  # nobody asks for it, and a few bytes could unpack into minutes of work
             handler_cancellation=False,
             shutdown_timeout=shutdown_timeout_seconds,
         )

@@ -6,7 +6,8 @@ import asyncio
 import dataclasses
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from aiohttp import web
 
 from kernel import metrics
 from kernel.http.application import application
-from kernel.http.door import DoorRunner
+from kernel.http.door import DoorRunner, DoorServer
 from kernel.http.route import Route, answer_json, body_of
 from kernel.settings import HttpSettings
 
@@ -110,17 +111,33 @@ class House:
     An application behind the door.
     """
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, runner: DoorRunner, loop: asyncio.AbstractEventLoop) -> None:
+        self._runner = runner
+        self._loop = loop
         self._lines: list[Line] = []
 
     async def line(self) -> Line:
         """
         One more connection.
         """
-        line = Line(*await asyncio.open_connection("127.0.0.1", self._port))
+        line = Line(*await asyncio.open_connection(*self._runner.addresses[0]))
         self._lines.append(line)
         return line
+
+    @property
+    def leaving(self) -> int:
+        """
+        How many of those turned away have not gone yet.
+        """
+        server = self._runner.server
+        assert isinstance(server, DoorServer)
+        return len(server.leaving)
+
+    def doze(self, seconds: float) -> None:
+        """
+        Let the house notice nothing for a while: whatever comes meanwhile, it then meets at once.
+        """
+        self._loop.call_soon_threadsafe(time.sleep, seconds)
 
     def leave(self) -> None:
         """
@@ -131,7 +148,7 @@ class House:
 
 
 @contextmanager
-def _other_loop() -> Iterator[Callable[[Coroutine[Any, Any, T]], Awaitable[T]]]:
+def _other_loop() -> Iterator[asyncio.AbstractEventLoop]:
     """
     The loop that processes run on, in a thread of its own: how it ends connections is a part of what is tested.
     """
@@ -139,7 +156,7 @@ def _other_loop() -> Iterator[Callable[[Coroutine[Any, Any, T]], Awaitable[T]]]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield lambda work: asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+        yield loop
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -155,9 +172,13 @@ async def _opened(settings: HttpSettings) -> DoorRunner:
 
 @asynccontextmanager
 async def open_house(**changes: Any) -> AsyncIterator[House]:
-    with _other_loop() as there:
+    with _other_loop() as loop:
+
+        async def there(work: Coroutine[Any, Any, T]) -> T:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
         runner = await there(_opened(dataclasses.replace(SETTINGS, **changes)))
-        house = House(runner.addresses[0][1])
+        house = House(runner, loop)
         try:
             yield house
         finally:

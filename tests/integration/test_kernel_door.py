@@ -35,7 +35,7 @@ async def _dribble(line: Line, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /quick HTTP/1.1\r\nHost: a\r\n"])
-async def test_a_first_head_that_never_ends_iscut(house: House, start: bytes) -> None:
+async def test_a_first_head_that_never_ends_is_cut(house: House, start: bytes) -> None:
     """
     Saying nothing at all and stopping halfway are the same.
     """
@@ -47,7 +47,7 @@ async def test_a_first_head_that_never_ends_iscut(house: House, start: bytes) ->
 
 
 @pytest.mark.parametrize("requests_before", [0, 1, 3])
-async def test_a_head_that_comes_drop_by_drop_iscut(house: House, requests_before: int) -> None:
+async def test_a_head_that_comes_drop_by_drop_is_cut(house: House, requests_before: int) -> None:
     """
     However many whole requests came before it on the same connection.
     """
@@ -63,7 +63,7 @@ async def test_a_head_that_comes_drop_by_drop_iscut(house: House, requests_befor
     dribbling.cancel()
 
 
-async def test_a_body_that_comes_drop_by_drop_iscut(house: House) -> None:
+async def test_a_body_that_comes_drop_by_drop_is_cut(house: House) -> None:
     """
     The head was in time; the rest has a limit of its own.
     """
@@ -93,7 +93,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_fault_of_ours(
     assert before == answers("/echo", "500")
 
 
-async def test_who_does_not_read_his_answer_iscut(house: House, eventually: Eventually) -> None:
+async def test_who_does_not_read_his_answer_is_cut(house: House, eventually: Eventually) -> None:
     """
     An answer nobody takes is memory of ours.
     """
@@ -156,6 +156,8 @@ async def test_a_slow_but_steady_reader_gets_all_of_his_answer(house: House) -> 
         (b"GET /quick HTTP/1.1\r\nHost: a\r\n" + b"X-A: b\r\n" * 100 + b"\r\n", (431, "head_too_large")),
         (b"GET /quick HTTP/1.1\r\nHost: a\r\n", None),
         (b"nonsense\r\n\r\n", (400, "bad_request")),
+        (b"\x16\x03\x01\x02\x00", (400, "bad_request")),
+        (HEAD_OF_BODY[:-2] + b"Content-Encoding: gzip\r\n\r\n" + b"x" * 20, (400, "bad_request")),
         (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n" + b"x" * 9000, (413, "body_too_large")),
     ],
 )

@@ -21,12 +21,12 @@ from kernel.settings import BadSettings
 Eventually = Callable[..., Awaitable[Any]]
 
 ROOM = """
-import asyncio, os, resource, sys
+import asyncio, resource, sys
 from aiohttp import web
 from kernel.errors import Retryable
 from kernel.http.application import application
 from kernel.http.route import Route, answer_json
-from kernel.process import Process, run
+from kernel.process import Process, run, settings_of
 from kernel.settings import HttpSettings
 
 started = asyncio.Event()
@@ -52,8 +52,7 @@ async def api(process: Process) -> None:
             return False
         process.ready_when("store", ready)
     routes = (Route(method="GET", path="/slow", handler=slow, summary="", operation="slow", answers={200: None}),)
-    connections_max = int(os.environ.get("HTTP_CONNECTIONS_MAX", "4096"))
-    settings = HttpSettings(port=int(os.environ["HTTP_PORT"]), connections_max=connections_max)
+    settings = settings_of(HttpSettings)
     process.serve(application(routes, settings, authenticator=None), settings)
 
 run("test-api", api)
@@ -242,3 +241,22 @@ async def test_the_soft_limit_on_files_is_raised_to_what_is_needed(tmp_path: Pat
         await eventually(room.ready)
 
         assert (912, 1000) == resource.prlimit(room.process.pid, resource.RLIMIT_NOFILE)
+
+
+async def test_the_street_door_is_guarded_in_a_process(tmp_path: Path, eventually: Eventually) -> None:
+    """
+    As it is set in the environment: who says nothing is cut off and counted, and draining waits for no such line.
+    """
+    async with (
+        _room(tmp_path, HTTP_HEAD_TIMEOUT_SECONDS="0.2", DRAIN_NOTICE_SECONDS="0") as room,
+        aiohttp.ClientSession() as session,
+    ):
+        await eventually(room.ready)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(room.http.rpartition(":")[2]))
+
+        assert b"" == await asyncio.wait_for(reader.read(), 10)
+        async with session.get(f"{room.admin}/metrics") as response:
+            assert '\nhttp_connections_cut_total{stage="head"} 1.0' in await response.text()
+        writer.close()
+        room.process.send_signal(signal.SIGTERM)
+        assert 0 == await asyncio.wait_for(room.process.wait(), 10)

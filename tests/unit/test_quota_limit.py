@@ -148,6 +148,17 @@ def test_a_store_that_stands_still_lets_only_the_floor_in() -> None:
     assert limit.may_enter(FLOOR - 1, now=1.01 + TARGET_SECONDS)
 
 
+def test_a_store_that_nobody_asks_does_not_stand_still() -> None:
+    """
+    The first of the next crowd meets the whole limit.
+    """
+    limit = _limit()
+    limit.pass_begins(0.0)
+    limit.pass_ends(0.01, asks=1, youngest_asked_at=0.0, known=True)
+
+    assert limit.may_enter(CEILING - 1, now=3600.0)
+
+
 def test_an_outcome_that_stays_unknown_shrinks_the_limit_at_once() -> None:
     """
     One pass given up is enough.
