@@ -10,6 +10,7 @@ process down with exit code 1; the supervisor starts it again.
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from aiohttp import web
 from kernel import log as logging
 from kernel import metrics
 from kernel.errors import Retryable
+from kernel.http.door import DoorRunner
 from kernel.http.short import take_short_ways
 from kernel.settings import BadSettings, HttpSettings, ProcessSettings, load
 
@@ -32,8 +34,8 @@ READY_CHECK_TIMEOUT_SECONDS = 2.0
 CLEANUP_SECONDS = 1.0
 """For closing connections once their requests have ended or were given up."""
 BACKLOG = 4096
-KEEPALIVE_SECONDS = 75.0
-"""Longer than the gateway keeps an idle connection, so that it is never cut under a request."""
+FILES_SPARE = 512
+"""For the stores, the broker, the log and the admin port, besides one file descriptor per connection."""
 
 
 class Process:
@@ -47,7 +49,7 @@ class Process:
         self._exits = AsyncExitStack()
         self._checks: dict[str, Callable[[], Awaitable[bool]]] = {}
         self._tasks: list[asyncio.Task[Any]] = []
-        self._street: list[tuple[web.AppRunner, HttpSettings]] = []
+        self._street: list[tuple[DoorRunner, HttpSettings]] = []
         self._serving = False
         self._stopping = asyncio.Event()
         self._failed = False
@@ -77,13 +79,8 @@ class Process:
         """
         Open the door to the street once everything is built.
         """
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE_SECONDS,
-            handler_cancellation=False,
-            shutdown_timeout=self.settings.drain_timeout_seconds,
-        )
+        _make_room_for(settings.connections_max)
+        runner = DoorRunner(app, settings, shutdown_timeout_seconds=self.settings.drain_timeout_seconds)
         self._street.append((runner, settings))
 
     async def unready(self) -> dict[str, str]:
@@ -170,6 +167,19 @@ class Process:
         log.error("task_died", task=task.get_name(), exc_info=error)
         self._failed = True
         self._stopping.set()
+
+
+def _make_room_for(connections_max: int) -> None:
+    # Without a free descriptor accepting fails again and again, and nobody is told anything.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections_max + FILES_SPARE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise BadSettings(
+            f"HTTP_CONNECTIONS_MAX is {connections_max}, but only {hard} files may be open (ulimit -n): {wanted} needed"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _livez(_: web.Request) -> web.Response:

@@ -67,9 +67,9 @@ def problems_of(route: Route) -> list[ProblemType]:
     """
     Every refusal a caller of `route` can meet: its own, and what its row of the table implies.
     """
-    implied = [problem.OUTCOME_UNKNOWN, problem.INTERNAL]
+    implied = [problem.OUTCOME_UNKNOWN, problem.TOO_MANY_CONNECTIONS, problem.HEAD_TOO_LARGE, problem.INTERNAL]
     if route.body is not None:
-        implied += [problem.BAD_REQUEST, problem.TOO_LARGE]
+        implied += [problem.BAD_REQUEST, problem.TOO_LARGE, problem.BODY_MISSING]
     if route.query:
         implied.append(problem.BAD_REQUEST)
     if route.auth is not Auth.NONE:
@@ -258,6 +258,7 @@ def _problem_schema() -> Json:
             "status": {"type": "integer"},
             "request_id": {"type": ["string", "null"]},
             "retry_after": {"type": "integer", "description": "Seconds, as in Retry-After."},
+            "retry_after_ms": {"type": "integer", "description": "The same, finer: drawn anew for every 503."},
             "field": {"type": "string", "description": "The part of the request that is meant."},
         },
         "required": ["type", "title", "status", "detail", "code", "instance"],

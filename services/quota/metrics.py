@@ -14,6 +14,10 @@ decide_seconds = metrics.histogram("quota_decide_seconds", "Time from asking Val
 batch_asks = metrics.sizes("quota_batch_asks", "Asks sent to Valkey in one write.")
 decisions_underway = metrics.gauge("quota_decisions_underway", "Reservations being decided by this process.")
 gate_refusals = metrics.counter("quota_gate_refusals_total", "Sold-out answers given without asking Valkey.")
+decisions_limit = metrics.gauge("quota_decisions_limit", "Reservations this process lets in at once, as learned.")
+turned_away_total = metrics.counter(
+    "quota_turned_away_total", "Reservations nothing was asked for: too many at once, or too old on arrival.", ("why",)
+)
 stream_entries = metrics.gauge("quota_stream_entries", "Decisions kept until booking has recorded them.")
 relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
 relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions not yet told to Kafka.")
@@ -32,3 +36,5 @@ followed = metrics.counter("quota_followed_total", "What booking said, by effect
 OUTCOMES: Final = ("held", "replayed", "unknown", *(refusal.value for refusal in Refusal))
 decided: Final = {outcome: decisions.labels(outcome) for outcome in OUTCOMES}
 """`quota_decisions_total` by outcome."""
+turned_away: Final = {why: turned_away_total.labels(why) for why in ("busy", "late")}
+"""`quota_turned_away_total` by reason."""

@@ -46,6 +46,10 @@ class ApiSettings:
     """An asker waits this long for a decision, then hears that its outcome is unknown. Shorter than the request's."""
     decisions_underway_max: int = variable("QUOTA_DECISIONS_UNDERWAY_MAX", default=2000, at_least=1, at_most=100000)
     """More at once than this are turned away before anything is asked of Valkey."""
+    decisions_underway_min: int = variable("QUOTA_DECISIONS_UNDERWAY_MIN", default=256, at_least=1, at_most=100000)
+    """So many are always let in: `batch_max` x `batch_lanes`, so that a slow Valkey is still used whole."""
+    decision_target_seconds: float = variable("QUOTA_DECISION_TARGET_SECONDS", default=0.2, at_least=0.01, at_most=5)
+    """Decisions that take longer shrink the limit: so many are let in as can be decided within this."""
     batch_max: int = variable("QUOTA_BATCH_MAX", default=128, at_least=1, at_most=500)
     """So many asks go to Valkey in one write. More would keep others' calls waiting there."""
     batch_lanes: int = variable("QUOTA_BATCH_LANES", default=2, at_least=1, at_most=16)

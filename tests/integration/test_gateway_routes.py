@@ -288,7 +288,7 @@ async def test_a_room_that_is_away_is_502_with_the_time_to_return(gateway: Gatew
         problem = json.loads(await response.text())
 
         assert (502, 502, "gateway_unavailable") == (response.status, problem["status"], problem["code"])
-        assert ("2", 2) == (response.headers["Retry-After"], problem["retry_after"])
+        assert response.headers["Retry-After"] == str(problem["retry_after"]) in {"2", "3", "4"}
         assert response.headers["X-Request-Id"] == problem["request_id"]
 
 
@@ -309,7 +309,7 @@ async def test_a_room_that_does_not_answer_is_504(gateway: Gateway) -> None:
         problem = json.loads(await response.text())
 
         assert (504, 504, "gateway_unavailable") == (response.status, problem["status"], problem["code"])
-        assert "2" == response.headers["Retry-After"]
+        assert response.headers["Retry-After"] in {"2", "3", "4"}
 
 
 async def test_a_rooms_own_refusal_passes_untouched(gateway: Gateway) -> None:

@@ -207,7 +207,8 @@ async def test_an_empty_valkey_sells_nothing(valkey: Any, aiohttp_client: Any) -
     api = Api(await aiohttp_client(app), room, work)
     answers = [await api.reserve(), await api.client.get("/v1/offices/bandung/availability")]
 
-    assert [(503, "not_ready", "1")] * 2 == [(*(await refused(one))[:2], one.headers["Retry-After"]) for one in answers]
+    assert [(503, "not_ready")] * 2 == [(await refused(one))[:2] for one in answers]
+    assert {one.headers["Retry-After"] for one in answers} <= {"1", "2"}
 
 
 async def test_a_stopped_partition_sells_nothing_but_repeats_what_it_sold(api: Api) -> None:
