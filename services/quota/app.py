@@ -20,8 +20,9 @@ from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
-from services.quota import consumers, reserving, routes
+from services.quota import consumers, metrics, reserving, routes
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.keys import Keys
 from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
 from services.quota.stores.batching import BatchingDecider
@@ -55,9 +56,16 @@ async def api(process: Process) -> None:
     process.ready_when("jwks", _says(lambda: tokens.ready))
 
     gate = Gate()
+    limit = Limit(
+        floor=settings.decisions_underway_min,
+        ceiling=settings.decisions_underway_max,
+        target_seconds=settings.decision_target_seconds,
+    )
+    metrics.decisions_limit.set_function(lambda: limit.asks_max)
     decider = BatchingDecider(
         Whole(valkey, keys),
         gate,
+        limit,
         batch_max=settings.batch_max,
         lanes=settings.batch_lanes,
         wait_max_seconds=settings.decide_deadline_seconds,
@@ -73,9 +81,7 @@ async def api(process: Process) -> None:
     app[reserving.SOLD_OUT_ANSWERS] = reserving.SoldOutAnswers()
     app[routes.HOLDS] = holds
     app[routes.AVAILABILITY] = Availability(catalogue, free)
-    app[reserving.RESERVATIONS] = Reservations(
-        decider, gate, catalogue, free, underway_max=settings.decisions_underway_max
-    )
+    app[reserving.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
     process.serve(app, settings.http)
 
 

@@ -89,6 +89,24 @@ _HELD_HEAD: Final = (
 _SOLD_OUT_HEAD: Final = (
     b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\nX-Request-Id: %b\r\n"
 )
+_BUSY_HEAD: Final = (
+    b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\n"
+    b"Retry-After: %d\r\nX-Request-Id: %b\r\n"
+)
+_BUSY: Final = {
+    language: {
+        "type": f"/problems/{problems.BUSY.code}",
+        "title": title,
+        "status": problems.BUSY.status,
+        "detail": detail,
+        "code": problems.BUSY.code,
+        "instance": "/v1/reservations",
+    }
+    for language, title, detail in (
+        ("en", problems.BUSY.title_en, problems.BUSY.next_en),
+        ("id", problems.BUSY.title_id, problems.BUSY.next_id),
+    )
+}
 _REPLAYED: Final = b"Idempotency-Replayed: true\r\n"
 
 
@@ -108,8 +126,8 @@ async def make_reservation(request: web.Request) -> web.StreamResponse:
     ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
     if reservations.sold_out(ask):
         return await _sold_out(request, ask)
-    if reservations.busy:
-        raise Problem(problems.BUSY, retry_after_seconds=RETRY_SECONDS)
+    if reservations.busy():
+        return _busy(request)
     try:
         decision = await reservations.reserve(ask)
     except Retryable:
@@ -155,6 +173,18 @@ def _held(request: web.Request, ask: Ask, held: Held) -> Spoken:
     )
     head = _HELD_HEAD % (ask.reservation_id.encode(), request[problem.REQUEST_ID].encode())
     return Spoken(HTTPStatus.CREATED, head + _REPLAYED if held.replayed else head, _json(view))
+
+
+def _busy(request: web.Request) -> Spoken:
+    """
+    The words `problem.answer` has for it, for a fraction of its cost: this is said when time is short.
+    """
+    language, request_id = problem.language_of(request), request[problem.REQUEST_ID]
+    retry_after_ms = problem.spread_ms(RETRY_SECONDS)
+    retry_after = round(retry_after_ms / 1000)
+    said = {**_BUSY[language], "request_id": request_id, "retry_after": retry_after, "retry_after_ms": retry_after_ms}
+    head = _BUSY_HEAD % (language.encode(), retry_after, request_id.encode())
+    return Spoken(HTTPStatus.SERVICE_UNAVAILABLE, head, _json(said))
 
 
 class SoldOutAnswers:

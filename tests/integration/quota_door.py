@@ -14,6 +14,7 @@ from kernel.http.application import application
 from kernel.settings import HttpSettings
 from services.quota import reserving, routes
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.stores.batching import BatchingDecider
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.reservations import Reservations
@@ -46,12 +47,14 @@ class Api:
         return {"Authorization": f"Pass {token}", "Idempotency-Key": key, "Accept-Language": language}
 
 
-async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[web.Application, BatchingDecider]:
+async def served(
+    room: Room, *, decide_deadline_seconds: float = 5.0, limit: Limit | None = None
+) -> tuple[web.Application, BatchingDecider]:
     """
     The application as `app.py` wires it.
     """
     catalogue, gate = room.catalogue(), Gate()
-    decider = room.batching(gate=gate, wait_max_seconds=decide_deadline_seconds)
+    decider = room.batching(gate=gate, wait_max_seconds=decide_deadline_seconds, limit=limit)
     await catalogue.load()
     app = application(
         routes.ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS)
@@ -60,7 +63,7 @@ async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[w
     app[reserving.SOLD_OUT_ANSWERS] = reserving.SoldOutAnswers()
     app[routes.HOLDS] = room.holds
     app[routes.AVAILABILITY] = Availability(catalogue, room.free)
-    app[reserving.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free, underway_max=1000)
+    app[reserving.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free)
     return app, decider
 
 

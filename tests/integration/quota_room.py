@@ -14,6 +14,7 @@ from contracts.events import Booking, BookingEvent, Event, SlotPlanned
 from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.domain.records import ClaimsRecord, packed
 from services.quota.keys import Keys
 from services.quota.stores.batching import BatchingDecider
@@ -39,7 +40,7 @@ class OneByOne:
     The decide step one ask at a time: what a batch has to answer.
     """
 
-    underway = 0
+    full = False
 
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
@@ -84,10 +85,16 @@ class Room:
         wait_max_seconds: float = 5.0,
         passes: Passes | None = None,
         gate: Gate | None = None,
+        limit: Limit | None = None,
     ) -> BatchingDecider:
         """The decide step as `app.py` wires it."""
         return BatchingDecider(
-            passes or self.whole, gate or Gate(), batch_max=batch_max, lanes=lanes, wait_max_seconds=wait_max_seconds
+            passes or self.whole,
+            gate or Gate(),
+            limit or Limit(floor=10_000, ceiling=10_000, target_seconds=1),
+            batch_max=batch_max,
+            lanes=lanes,
+            wait_max_seconds=wait_max_seconds,
         )
 
     async def claim(self, asked: Ask) -> Claimed:

@@ -10,7 +10,8 @@ import pytest
 
 from kernel.clock import now_ms
 from kernel.errors import Retryable
-from services.quota import reserving
+from services.quota import metrics
+from services.quota.domain.limit import Limit
 from services.quota.stores.ledger import refuse_forgetful
 from tests.integration.quota_door import Api, refused, served
 from tests.integration.quota_room import HOUR_MS, SLOT, plan, room_of
@@ -230,11 +231,16 @@ async def test_more_askers_than_the_limit_are_turned_away_at_the_door(valkey: An
     """
     room = room_of(valkey)
     await room.holds.apply([plan(SLOT)])
-    app, work = await served(room)
-    app[reserving.RESERVATIONS]._underway_max = 0
+    app, work = await served(room, limit=Limit(floor=0, ceiling=0, target_seconds=1))
     api = Api(await aiohttp_client(app), room, work)
+    before = metrics.turned_away["busy"]._value.get()
+    answer = await api.reserve()
+    status, code, body = await refused(answer)
 
-    assert (503, "busy") == (await refused(await api.reserve()))[:2]
+    assert (503, "busy", "Too many requests at once") == (status, code, body["title"])
+    assert answer.headers["Retry-After"] == str(body["retry_after"]) in {"1", "2"}
+    assert 1000 <= body["retry_after_ms"] <= 2000
+    assert before + 1 == metrics.turned_away["busy"]._value.get()
     assert [] == await room.records("claim")
 
 
