@@ -14,12 +14,19 @@ decide_seconds = metrics.histogram("quota_decide_seconds", "Time from asking Val
 batch_asks = metrics.sizes("quota_batch_asks", "Asks sent to Valkey in one write.")
 decisions_underway = metrics.gauge("quota_decisions_underway", "Reservations being decided by this process.")
 gate_refusals = metrics.counter("quota_gate_refusals_total", "Sold-out answers given without asking Valkey.")
-stream_entries = metrics.gauge("quota_stream_entries", "Decisions kept until booking has recorded them.")
+stream_entries = metrics.gauge(
+    "quota_stream_entries", "Decisions of its partitions a relay keeps until booking has recorded them."
+)
 relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
-relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions not yet told to Kafka.")
+relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions of its partitions a relay has not yet told to Kafka.")
 relay_again = metrics.counter(
     "quota_relay_told_again_total", "Times a partition was told again from its watermark.", ("why",)
 )
+relay_partitions = metrics.gauge("quota_relay_partitions", "Partitions this relay tells.")
+relay_moves = metrics.counter(
+    "quota_relay_partition_moves_total", "Partitions this relay has taken, given up or lost to another.", ("how",)
+)
+untold_partitions = metrics.gauge("quota_untold_partitions", "Partitions no relay has a lease of.")
 seats = metrics.gauge("quota_seats", "Places of all slots by state.", ("state",))
 unbalanced_slots = metrics.gauge("quota_unbalanced_slots", "Slots whose books do not add up.")
 ready = metrics.gauge("quota_ready", "1 while plans are known and every partition may sell.")
