@@ -12,9 +12,8 @@ def share_of(relay_id: str, relays: Iterable[str], partitions: int) -> int:
     """
     How many partitions a relay of these should have: all have the same number, some one more.
     """
-    ranked = sorted({*relays, relay_id})
-    everybody, left_over = divmod(partitions, len(ranked))
-    return everybody + (ranked.index(relay_id) < left_over)
+    rank, everybody, left_over = _rank(relay_id, relays, partitions)
+    return everybody + (rank < left_over)
 
 
 def surplus(held: Sequence[int], share: int) -> list[int]:
@@ -26,8 +25,13 @@ def surplus(held: Sequence[int], share: int) -> list[int]:
 
 def wanted(relay_id: str, relays: Iterable[str], free: Iterable[int], *, missing: int, partitions: int) -> list[int]:
     """
-    Which free partitions to ask for. Relays begin in different places, so that those that take at once seldom meet.
+    Which free partitions to ask for. Relays that start together ask for different ones.
     """
-    ranked = sorted({*relays, relay_id})
-    begin = ranked.index(relay_id) * partitions // len(ranked)
+    rank, everybody, left_over = _rank(relay_id, relays, partitions)
+    begin = rank * everybody + min(rank, left_over)
     return sorted(free, key=lambda partition: (partition - begin) % partitions)[: max(0, missing)]
+
+
+def _rank(relay_id: str, relays: Iterable[str], partitions: int) -> tuple[int, int, int]:
+    ranked = sorted({*relays, relay_id})
+    return ranked.index(relay_id), *divmod(partitions, len(ranked))
