@@ -15,7 +15,7 @@
      2  TAKEN
      1  RENEWED
      0  FREE      nobody's, and not wanted
-    -1  ANOTHERS
+    -1  ELSEWHERE  another relay has it
 ]]
 -- @include "clock"
 local lease = KEYS[1]

@@ -145,7 +145,7 @@ class LeaseCode(enum.IntEnum):
     TAKEN = 2
     RENEWED = 1
     FREE = 0
-    ANOTHERS = -1
+    ELSEWHERE = -1
 
 
 class UnleaseCode(enum.IntEnum):
