@@ -12,6 +12,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -146,7 +147,7 @@ class Process:
             if runner.server is not None:
                 take_short_ways(runner.server, runner.app)
             await web.TCPSite(
-                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=hasattr(os, "SO_REUSEPORT")
+                runner, settings.host, settings.port, backlog=BACKLOG, reuse_port=hasattr(socket, "SO_REUSEPORT")
             ).start()
 
     async def _drain(self) -> None:
@@ -204,10 +205,13 @@ def settings_or_exit(cls: type[T]) -> T:
     try:
         return settings_of(cls)
     except BadSettings as error:
-        _refuse(error)
+        refuse(error)
 
 
-def _refuse(error: BadSettings) -> NoReturn:
+def refuse(error: BadSettings) -> NoReturn:
+    """
+    Say every fault of the configuration and exit with 2.
+    """
     sys.stderr.write("The configuration cannot be used:\n")
     sys.stderr.writelines(f"  {fault}\n" for fault in str(error).split("; "))
     sys.exit(2)
@@ -226,7 +230,7 @@ def run(name: str, build: Build) -> None:
     try:
         code = uvloop.run(live())
     except BadSettings as error:
-        _refuse(error)
+        refuse(error)
     except (Retryable, OSError) as error:
         log.error("cannot_start", error=repr(error))  # noqa: TRY400 - the sentence is the message
         code = 1

@@ -65,6 +65,8 @@ class Reading(Generic[E]):
     """Raises `ValueError` for what is no event of ours."""
     handle: Callable[[Sequence[E]], Awaitable[None]]
     """All of the batch or nothing; order within a key is the topic's."""
+    alone: bool = False
+    """Every process reads all of it, from the beginning and in no group: for topics that repeat how things stand."""
 
 
 class Consumer(Generic[E]):
@@ -108,7 +110,7 @@ class Consumer(Generic[E]):
         consumer = AIOKafkaConsumer(
             *self._reading.topics,
             bootstrap_servers=self._settings.bootstrap,
-            group_id=self._reading.group,
+            group_id=None if self._reading.alone else self._reading.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=int(JOIN_TIMEOUT_SECONDS * 1000),
@@ -247,6 +249,8 @@ class Consumer(Generic[E]):
 
     async def _commit(self, consumer: AIOKafkaConsumer, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         moved = set(fetched) | {TopicPartition(*partition) for partition in self._parking.released()}
+        if self._reading.alone:
+            return
         assigned = consumer.assignment()
         offsets = {}
         for partition in moved & assigned:

@@ -15,6 +15,7 @@ from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
 from kernel.http.application import application
+from kernel.ids import fresh
 from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
@@ -24,18 +25,20 @@ from services.quota import consumers, metrics, reserving, routes
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
 from services.quota.keys import Keys
-from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
+from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings, RelaySettings
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
+from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger, refuse_forgetful
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Whole
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.following import Following
+from services.quota.use_cases.leases import tenure
 from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
 from services.quota.use_cases.telling import Relay
@@ -99,19 +102,22 @@ async def worker(process: Process) -> None:
         process.spawn(name, consumer.run())
         process.ready_when(name, _says(partial(getattr, consumer, "connected")))
     process.spawn("sweep", Sweep(claims).run())
-    process.spawn("watch", Watch(Ledger(valkey, keys)).run())
+    process.spawn("watch", Watch(Ledger(valkey, keys), partial(untold, valkey, keys)).run())
 
 
 async def relay(process: Process) -> None:
     """
-    Tells Kafka what Valkey has decided.
+    Tells Kafka what Valkey has decided: any number of these share the partitions.
     """
-    settings = settings_of(BackstageSettings)
+    settings = settings_of(RelaySettings)
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
-    telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
+    leases = Leases(valkey, keys, relay_id=fresh("relay"), lease_seconds=settings.lease_seconds)
+    ours = await process.open(tenure(leases, partitions=keys.partitions))
+    telling = Relay(Outbox(valkey, keys), producer, settings.kafka, ours, partitions=keys.partitions)
     watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling))
     process.spawn("watermarks", watermarks.run())
+    process.spawn("leases", ours.keep())
     process.spawn("relay", telling.run())
     process.ready_when("relay", _says(lambda: telling.telling))
 

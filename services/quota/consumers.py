@@ -27,6 +27,8 @@ def bookings(following: Following) -> Reading[Envelope]:
 
 def watermarks(relay: Relay) -> Reading[Envelope]:
     """
-    How far booking has recorded. Booking repeats all of it every few seconds.
+    How far booking has recorded, for every relay: it may take any partition over at any time.
     """
-    return Reading(group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=relay.note_recorded)
+    return Reading(
+        group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=relay.note_recorded, alone=True
+    )

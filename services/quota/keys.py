@@ -104,6 +104,18 @@ class Keys:
         """
         return f"{{q{partition:02d}}}:seq"
 
+    def lease(self, partition: int) -> str:
+        """
+        Hash: which relay tells the partition, by which token, until when.
+        """
+        return f"{{q{partition:02d}}}:lease"
+
+    def relays(self) -> str:
+        """
+        Sorted set: the relays that are there, by when they will be missed. Belongs to no partition.
+        """
+        return "quota:relays"
+
     def claims(self, account_id: str) -> str:
         """
         String: what an account and its persons are reserved for, as msgpack.

@@ -18,12 +18,19 @@ decisions_limit = metrics.gauge("quota_decisions_limit", "Reservations this proc
 turned_away_total = metrics.counter(
     "quota_turned_away_total", "Reservations nothing was asked for: too many at once, or too old on arrival.", ("why",)
 )
-stream_entries = metrics.gauge("quota_stream_entries", "Decisions kept until booking has recorded them.")
+stream_entries = metrics.gauge(
+    "quota_stream_entries", "Decisions of its partitions a relay keeps until booking has recorded them."
+)
 relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
-relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions not yet told to Kafka.")
+relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions of its partitions a relay has not yet told to Kafka.")
 relay_again = metrics.counter(
     "quota_relay_told_again_total", "Times a partition was told again from its watermark.", ("why",)
 )
+relay_partitions = metrics.gauge("quota_relay_partitions", "Partitions this relay tells.")
+relay_moves = metrics.counter(
+    "quota_relay_partition_moves_total", "Partitions this relay has taken, given up or lost to another.", ("how",)
+)
+untold_partitions = metrics.gauge("quota_untold_partitions", "Partitions no relay has a lease of.")
 seats = metrics.gauge("quota_seats", "Places of all slots by state.", ("state",))
 unbalanced_slots = metrics.gauge("quota_unbalanced_slots", "Slots whose books do not add up.")
 ready = metrics.gauge("quota_ready", "1 while plans are known and every partition may sell.")

@@ -71,9 +71,22 @@ class ApiSettings:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BackstageSettings:
     """
-    The worker and the relay.
+    The worker.
     """
 
     valkey: ValkeySettings
     kafka: KafkaSettings
     keeping: DurabilitySettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """
+    The relay.
+    """
+
+    valkey: ValkeySettings
+    kafka: KafkaSettings
+    keeping: DurabilitySettings
+    lease_seconds: float = variable("QUOTA_RELAY_LEASE_SECONDS", default=3.0, at_least=0.2, at_most=60)
+    """Renewed three times in it. So long a relay that has died keeps its partitions untold."""

@@ -22,11 +22,13 @@ from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
+from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Passes, Stepped, Whole
 from services.quota.stores.steps import Claimed
 from services.quota.stores.valkey import Valkey
+from services.quota.use_cases.leases import Tenure
 from services.quota.use_cases.reservations import ask_of
 
 PARTITIONS = 32
@@ -132,6 +134,15 @@ class Room:
     def outbox(self) -> Outbox:
         """The streams."""
         return Outbox(self.valkey, self.keys)
+
+    def tenure(self, relay_id: str, *, lease_seconds: float = 30.0) -> Tenure:
+        """A relay's partitions; none before its first turn."""
+        leases = Leases(self.valkey, self.keys, relay_id=relay_id, lease_seconds=lease_seconds)
+        return Tenure(leases, partitions=self.keys.partitions)
+
+    async def untold(self) -> list[int]:
+        """Partitions nobody has a lease of."""
+        return await untold(self.valkey, self.keys)
 
     @property
     def free(self) -> FreePlaces:

@@ -50,12 +50,14 @@ class Room:
         self.handled: list[str] = []
         self.fails: dict[str, list[Exception]] = {}
         self.gate: asyncio.Event | None = None
+        self.waiting = False
 
     async def handle(self, events: Sequence[Said]) -> None:
         """
         All of the batch or nothing.
         """
         if self.gate is not None:
+            self.waiting = True
             await self.gate.wait()
         for event in events:
             left = self.fails.get(event.event_id, [])
@@ -91,7 +93,7 @@ async def test_messages_are_handled_in_order_and_committed_after(
     await send(fresh_broker.bootstrap, TOPIC, *((b"a", b"a%d" % number) for number in range(20)))
     taker.gate = asyncio.Event()
     async with running(taker.consumer(fresh_broker.bootstrap, producer).run()):
-        await asyncio.sleep(1.0)  # long enough to have fetched, were it to commit early
+        await eventually(lambda: taker.waiting)
         assert await committed(fresh_broker.bootstrap, taker.group, TOPIC) in {None, 0}
         taker.gate.set()
 
@@ -112,13 +114,33 @@ async def test_what_is_not_committed_is_delivered_again(
     taker.gate = asyncio.Event()
     first = taker.consumer(fresh_broker.bootstrap, producer)
     async with running(first.run()):
-        await eventually(lambda: first.connected)
-        await asyncio.sleep(0.5)
+        await eventually(lambda: taker.waiting)
     assert [] == taker.handled
     taker.gate = None
 
     async with running(taker.consumer(fresh_broker.bootstrap, producer).run()):
         await eventually(lambda: taker.handled == ["a1"], within_seconds=40)
+
+
+async def test_what_is_read_alone_is_heard_by_every_process_from_the_beginning(
+    producer: Producer, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    In no group nobody takes a partition away from another, and no offset is kept.
+    """
+    await send(fresh_broker.bootstrap, TOPIC, (b"a", b"a1"), (b"b", b"b1"))
+    first, second = Room(), Room()
+    readings = [
+        Reading(group="test.alone", topics=(TOPIC,), decode=_decode, handle=room.handle, alone=True)
+        for room in (first, second)
+    ]
+    consumers = [Consumer(kafka(fresh_broker.bootstrap), producer, reading) for reading in readings]
+    async with running(*(consumer.run() for consumer in consumers)):
+        await eventually(lambda: {"a1", "b1"} == set(first.handled) == set(second.handled))
+        await send(fresh_broker.bootstrap, TOPIC, (b"a", b"a2"))
+        await eventually(lambda: "a2" in first.handled and "a2" in second.handled)
+
+    assert 3 == len(first.handled) == len(second.handled)
 
 
 async def test_a_malformed_message_goes_to_the_dead_topic_and_the_rest_goes_on(
