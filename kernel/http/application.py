@@ -92,7 +92,8 @@ def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator 
             count = metrics.http_requests.labels(route.path, route.method, str(response.status))
             counts[response.status] = count
         count.inc()
-        seconds.observe(time.perf_counter() - started)
+        if not route.stream:
+            seconds.observe(time.perf_counter() - started)
         return response
 
     return serve
@@ -102,7 +103,7 @@ async def _answered(
     route: Route, request: web.Request, settings: HttpSettings, authenticator: Authenticator | None
 ) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(settings.request_deadline_seconds):
+        async with asyncio.timeout(None if route.stream else settings.request_deadline_seconds):
             if route.auth is not Auth.NONE:
                 request[PRINCIPAL] = _authenticated(route, request, authenticator)
             return await route.handler(request)

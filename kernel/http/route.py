@@ -71,6 +71,8 @@ class Route:
     """Whether Idempotency-Key is required."""
     sandbox: bool = False
     """Served only where SANDBOX=1."""
+    stream: bool = False
+    """Answers for as long as somebody listens: the handler keeps its own deadlines, per write."""
 
 
 async def body_of(request: web.Request, kind: type[T]) -> T:

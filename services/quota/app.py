@@ -37,6 +37,7 @@ from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
+from services.quota.use_cases.streaming import Streams
 from services.quota.use_cases.telling import Relay
 
 
@@ -63,6 +64,12 @@ async def api(process: Process) -> None:
         wait_max_seconds=settings.decide_deadline_seconds,
     )
     await process.open(_settling(decider))
+    availability = Availability(catalogue, free)
+    streams = Streams(
+        availability,
+        listeners_max=settings.stream_listeners_max,
+        listeners_per_office_max=settings.stream_listeners_per_office_max,
+    )
     app = application(
         routes.ROUTES,
         settings.http,
@@ -71,7 +78,10 @@ async def api(process: Process) -> None:
     )
     app[routes.CATALOGUE] = catalogue
     app[routes.HOLDS] = holds
-    app[routes.AVAILABILITY] = Availability(catalogue, free)
+    app[routes.AVAILABILITY] = availability
+    app[routes.STREAMS] = streams
+    app[routes.STREAM_WRITE_SECONDS] = settings.stream_write_seconds
+    app.on_shutdown.append(streams.close)
     app[routes.RESERVATIONS] = Reservations(
         decider, gate, catalogue, free, underway_max=settings.decisions_underway_max
     )

@@ -50,6 +50,13 @@ class ApiSettings:
     """So many asks go to Valkey in one write. More would keep others' calls waiting there."""
     batch_lanes: int = variable("QUOTA_BATCH_LANES", default=2, at_least=1, at_most=16)
     """So many writes may be under way at once: a slow one holds up only the accounts of its lane."""
+    stream_listeners_max: int = variable("QUOTA_STREAM_LISTENERS_MAX", default=2000, at_least=0, at_most=100000)
+    """More open streams of availability than this are turned away. Each costs up to about 100 KB."""
+    stream_listeners_per_office_max: int = variable(
+        "QUOTA_STREAM_LISTENERS_PER_OFFICE_MAX", default=500, at_least=0, at_most=100000
+    )
+    stream_write_seconds: float = variable("QUOTA_STREAM_WRITE_SECONDS", default=5.0, at_least=0.1, at_most=60)
+    """A listener that has not taken what it is sent by then loses its stream."""
 
     def __post_init__(self) -> None:
         """

@@ -9,7 +9,16 @@ import pytest
 
 from contracts.events import GiveBackAsked, ReservationHeld, ReservationReleased, SlotPlanned
 from kernel.settings import BadSettings, load
-from services.quota.domain.availability import Offers, availability, local_time, slot_state, tag_of, utc_time, window_of
+from services.quota.domain.availability import (
+    Offers,
+    availability,
+    local_time,
+    slot_state,
+    steady_until_ms,
+    timeless,
+    utc_time,
+    window_of,
+)
 from services.quota.domain.facts import event_id, event_of
 from services.quota.domain.records import HoldRecord, packed
 from services.quota.routes import ReservationBody
@@ -109,12 +118,37 @@ def test_a_tag_changes_with_the_places_and_not_with_the_time() -> None:
     plan = _plan()
 
     def tag(free: int, now_ms: int) -> str:
-        return tag_of(
+        return timeless(
             availability({plan.slot_id: plan}, {plan.slot_id: free}, from_day=None, days=31, service="", now_ms=now_ms)
-        )
+        ).tag
 
     assert tag(3, NOON_MS) == tag(3, NOON_MS + 1)
     assert tag(3, NOON_MS) != tag(2, NOON_MS)
+
+
+def test_a_view_kept_without_its_time_is_the_view_at_any_time() -> None:
+    """
+    What is sent is what encoding the whole view would give.
+    """
+    plan = _plan()
+    view = availability({plan.slot_id: plan}, {}, from_day=None, days=31, service="", now_ms=NOON_MS)
+
+    assert msgspec.json.encode(view) == timeless(view).at(NOON_MS)
+
+
+def test_what_is_shown_is_steady_until_the_next_opening_closing_or_midnight() -> None:
+    """
+    Each edge of the clock that changes a state, a window or a first day; the earliest of them.
+    """
+    plan = _plan()
+    moments = (plan.opens_at_ms - 1, plan.opens_at_ms, plan.closes_at_ms)
+    midnight_ms = next(
+        at_ms
+        for at_ms in range(NOON_MS, NOON_MS + 25 * HOUR_MS, HOUR_MS)
+        if "T00:00" in local_time(at_ms, plan.timezone)
+    )
+
+    assert [plan.opens_at_ms, plan.closes_at_ms, midnight_ms] == [steady_until_ms([plan], at) for at in moments]
 
 
 def test_alternatives_come_nearest_first_with_room_for_the_family() -> None:

@@ -7,7 +7,7 @@ Called by use cases with plans, free counts and the deciding server's time. Pure
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ from contracts.events import SlotPlanned
 
 PUBLIC_CHANNEL = "online"
 ALTERNATIVES_MAX = 3
+_TIME = b'{"server_time_ms":'
+"""How an availability begins: with the only part of it that changes all the time."""
 
 SlotState = Literal["not_open", "open", "sold_out", "closed"]
 WindowState = Literal["not_open", "open", "closed"]
@@ -191,12 +193,41 @@ def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
     )
 
 
-def tag_of(view: AvailabilityView) -> str:
+class Timeless(NamedTuple):
     """
-    An ETag that changes when anything but the time of asking does.
+    A view as JSON without the time of asking, and an ETag that changes when anything else does.
     """
-    timeless = msgspec.structs.replace(view, server_time_ms=0)
-    return f'W/"{hashlib.blake2b(msgspec.json.encode(timeless), digest_size=12).hexdigest()}"'
+
+    body: bytes
+    tag: str
+
+    def at(self, now_ms: int) -> bytes:
+        """
+        The whole of it, asked for at a time.
+        """
+        return b"%b%d%b" % (_TIME, now_ms, self.body)
+
+
+def timeless(view: AvailabilityView) -> Timeless:
+    """
+    Encoded once for as long as it stays true.
+    """
+    body = msgspec.json.encode(msgspec.structs.replace(view, server_time_ms=0)).removeprefix(_TIME + b"0")
+    return Timeless(body, f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+
+
+def steady_until_ms(plans: Iterable[SlotPlanned], now_ms: int) -> int:
+    """
+    Until when the clock alone changes nothing that is shown: the next opening, closing or midnight.
+    """
+    known = list(plans)
+    edges = [edge for plan in known for edge in (plan.opens_at_ms, plan.closes_at_ms) if edge > now_ms]
+    return min([*edges, *(_midnight_ms(zone, now_ms) for zone in {plan.timezone for plan in known})])
+
+
+def _midnight_ms(timezone: str, now_ms: int) -> int:
+    tomorrow = today_in(timezone, now_ms) + timedelta(days=1)
+    return int(datetime.combine(tomorrow, time(), ZoneInfo(timezone)).timestamp() * 1000)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -45,6 +45,8 @@ class Catalogue:
         self._slots: dict[str, SlotPlanned] = {}
         self._offices: dict[str, dict[str, SlotPlanned]] = {}
         self._seen: dict[int, _History] = {}
+        self.revision = 0
+        """Another number whenever a plan is learnt or forgotten."""
         self.stopped: frozenset[int] = frozenset()
         """Partitions that sell nothing."""
 
@@ -136,6 +138,7 @@ class Catalogue:
 
     def _forget(self, partition: int) -> None:
         del self._seen[partition]
+        self.revision += 1
         for slot_id in [one for one in self._slots if self._keys.partition_of(one) == partition]:
             plan = self._slots.pop(slot_id)
             self._offices.pop(plan.office_id, None)
@@ -153,6 +156,7 @@ class Catalogue:
                 log.error("catalogue_full", slots=len(self._slots))
                 break
             plan = _plan.decode(raw)
+            self.revision += 1
             self._slots[slot_id] = plan
             self._offices.setdefault(plan.office_id, {})[slot_id] = plan
         return scored[-1][1]
