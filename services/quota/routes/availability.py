@@ -32,13 +32,15 @@ STREAM_WRITE_SECONDS: Final = web.AppKey("stream_write_seconds", float)
 
 DAYS_MAX: Final = 31
 DAYS_DEFAULT: Final = 14
-TODAY_ON: Final = Wanted(from_day=None, days=DAYS_DEFAULT, service="")
+UNDERSTOOD_MAX: Final = 1024
 UNSENT_BYTES_MAX: Final = 32768
 """Of one stream, here; the operating system keeps about twice as much."""
 FULL_RETRY_SECONDS: Final = (5, 30)
 
 log = get_logger(__name__)
 _random = random.SystemRandom()
+_understood: Final[dict[str, Wanted]] = {}
+"""What queries mean: most who ask, ask the same, and the meaning of one never changes."""
 
 
 async def show_availability(request: web.Request) -> web.Response:
@@ -75,7 +77,7 @@ async def stream_availability(request: web.Request) -> web.StreamResponse:
 
 async def _asked(request: web.Request) -> tuple[Wanted, Shown]:
     refuse_unready(request)
-    wanted = _wanted_of(request) if request.query_string else TODAY_ON
+    wanted = _wanted_of(request)
     shown = await request.app[AVAILABILITY].of(request.match_info["office_id"], wanted)
     if shown is None:
         raise Problem(problem.NOT_FOUND)
@@ -83,6 +85,16 @@ async def _asked(request: web.Request) -> tuple[Wanted, Shown]:
 
 
 def _wanted_of(request: web.Request) -> Wanted:
+    wanted = _understood.get(request.query_string)
+    if wanted is None:
+        wanted = _read_query(request)
+        if len(_understood) >= UNDERSTOOD_MAX:
+            _understood.clear()
+        _understood[request.query_string] = wanted
+    return wanted
+
+
+def _read_query(request: web.Request) -> Wanted:
     days = query_of(request, "days", default=str(DAYS_DEFAULT), pattern="[1-9]|[12][0-9]|3[01]", reason="1..31")
     return Wanted(
         from_day=_day_of(request),
