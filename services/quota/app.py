@@ -22,8 +22,9 @@ from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota import consumers, routes
 from services.quota.domain.gate import Gate
+from services.quota.domain.returning import Delay
 from services.quota.keys import Keys
-from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
+from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings, WorkerSettings
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
@@ -92,11 +93,13 @@ async def worker(process: Process) -> None:
     """
     Follows booking, looks after claims, shows the books.
     """
-    settings = settings_of(BackstageSettings)
+    given = settings_of(WorkerSettings)
+    settings, returns = given.backstage, given.returns
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
-    following = Following(Holds(valkey, keys), claims)
+    delay = Delay(seconds_min=returns.delay_seconds_min, seconds_max=returns.delay_seconds_max)
+    following = Following(Holds(valkey, keys), claims, delay=delay)
     for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())

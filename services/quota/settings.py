@@ -80,3 +80,34 @@ class BackstageSettings:
     valkey: ValkeySettings
     kafka: KafkaSettings
     keeping: DurabilitySettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnSettings:
+    """
+    How long a place that came back waits until it is offered again, where its office publishes no times.
+    """
+
+    delay_seconds_min: float = variable("RETURN_DELAY_SECONDS_MIN", default=60.0, at_least=0, at_most=86400)
+    delay_seconds_max: float = variable("RETURN_DELAY_SECONDS_MAX", default=1800.0, at_least=0, at_most=86400)
+    """The wider the range, the less a hint of the moment it came back is worth."""
+
+    def __post_init__(self) -> None:
+        """
+        Refuse a range that is none.
+        """
+        if self.delay_seconds_min > self.delay_seconds_max:
+            raise ValueError(
+                f"RETURN_DELAY_SECONDS_MIN must be at most RETURN_DELAY_SECONDS_MAX, got {self.delay_seconds_min} "
+                f"and {self.delay_seconds_max}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """
+    The worker: what is behind the stage, and when places come back.
+    """
+
+    backstage: BackstageSettings
+    returns: ReturnSettings

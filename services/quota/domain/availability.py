@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +19,7 @@ from contracts.events import SlotPlanned
 
 PUBLIC_CHANNEL = "online"
 ALTERNATIVES_MAX = 3
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 _TIME = b'{"server_time_ms":'
 """How an availability begins: with the only part of it that changes all the time."""
 
@@ -50,6 +52,9 @@ class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     capacity: int
     free: int
+    """What may be taken now."""
+    returning: int
+    """Places that came back and are offered again later; when, is not told."""
     state: SlotState
     opens_at: str
     closes_at: str
@@ -154,6 +159,7 @@ def availability(
     days: int,
     service: str,
     now_ms: int,
+    returning: Mapping[str, int] = NOTHING,
 ) -> AvailabilityView:
     """
     An office's slots of `days` days from `from_day` (None: its today). An empty `service` is all of them.
@@ -172,11 +178,13 @@ def availability(
         office_id=some.office_id,
         timezone=some.timezone,
         window=window_of(office_plans.values(), now_ms),
-        slots=tuple(_slot_view(plan, free.get(plan.slot_id, 0), now_ms) for plan in wanted),
+        slots=tuple(
+            _slot_view(plan, free.get(plan.slot_id, 0), returning.get(plan.slot_id, 0), now_ms) for plan in wanted
+        ),
     )
 
 
-def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
+def _slot_view(plan: SlotPlanned, free: int, returning: int, now_ms: int) -> SlotView:
     return SlotView(
         slot_id=plan.slot_id,
         date=plan.date,
@@ -187,6 +195,7 @@ def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
         channel=plan.channel,
         capacity=plan.capacity,
         free=free,
+        returning=returning,
         state=slot_state(plan, free, now_ms),
         opens_at=local_time(plan.opens_at_ms, plan.timezone),
         closes_at=local_time(plan.closes_at_ms, plan.timezone),

@@ -1,18 +1,17 @@
 """
 An office's slots as everybody may see them, worked out once for all who ask within a quarter of a second.
 
-Called by routes and by streams. Reads plans from memory and free places from one small
-hash. What is the same as a quarter of a second ago is not worked out again.
+Called by routes and by streams. Reads plans from memory and places from two small
+keys. What is the same as a quarter of a second ago is not worked out again.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import date
 from typing import NamedTuple
 
 from services.quota.domain.availability import Timeless, availability, steady_until_ms, timeless
 from services.quota.stores.catalogue import Catalogue
-from services.quota.stores.free import OFFICE_AGE_MAX_SECONDS, OFFICES_MAX, FreePlaces, Moments
+from services.quota.stores.free import OFFICE_AGE_MAX_SECONDS, OFFICES_MAX, FreePlaces, Moments, Places
 
 VIEWS_PER_BOARD_MAX = 64
 
@@ -42,7 +41,7 @@ class _Board:
     What is worked out from the same plans and places, as long as the clock changes nothing either.
     """
 
-    free: Mapping[str, int]
+    places: Places
     revision: int
     until_ms: int
     views: dict[Wanted, Timeless] = dataclasses.field(default_factory=dict)
@@ -93,7 +92,8 @@ class Availability:
             view = timeless(
                 availability(
                     plans,
-                    board.free,
+                    board.places.free,
+                    returning=board.places.returning,
                     from_day=wanted.from_day,
                     days=wanted.days,
                     service=wanted.service,
@@ -105,12 +105,12 @@ class Availability:
         return view
 
     async def _moment_of(self, office_id: str) -> _Moment:
-        free, now_ms = await self._free.of_office(office_id), self._catalogue.now_ms()
+        places, now_ms = await self._free.of_office(office_id), self._catalogue.now_ms()
         plans, revision = self._catalogue.offices.get(office_id, {}), self._catalogue.revision
         board = self._boards.get(office_id)
-        if board is None or (board.free, board.revision) != (free, revision) or now_ms >= board.until_ms:
+        if board is None or (board.places, board.revision) != (places, revision) or now_ms >= board.until_ms:
             if len(self._boards) >= OFFICES_MAX:
                 self._boards.clear()
             until_ms = steady_until_ms(plans.values(), now_ms) if plans else now_ms
-            board = self._boards[office_id] = _Board(free, revision, until_ms)
+            board = self._boards[office_id] = _Board(places, revision, until_ms)
         return _Moment(board, now_ms)
