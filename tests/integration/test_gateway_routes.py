@@ -331,6 +331,39 @@ async def test_a_rooms_own_refusal_passes_untouched(gateway: Gateway) -> None:
             assert (503, ["7"]) == (response.status, response.headers.getall("Retry-After"))
 
 
+async def test_a_stream_is_heard_word_by_word_and_outlives_the_patience_for_an_answer(gateway: Gateway) -> None:
+    """
+    The next event is sent only when the one before has arrived, later than any other room may take to answer.
+    """
+    heard = asyncio.Event()
+
+    async def tell(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: 1\n\n")
+        await heard.wait()
+        await asyncio.sleep(0.3)
+        await response.write(b"data: 2\n\n")
+        return response
+
+    app = web.Application()
+    app.router.add_get("/{rest:.*}", tell)
+    async with TestServer(app) as server:
+        gateway.rooms["quota"] = f"127.0.0.1:{server.port}"
+        async with (
+            gateway.running(
+                lambda config: config.replace("proxy_read_timeout 20s;", "proxy_read_timeout 100ms;")
+            ) as door,
+            door.get("/v1/offices/bandung/availability/stream", headers={"Accept-Encoding": "gzip"}) as response,
+            asyncio.timeout(5),
+        ):
+            first = await response.content.readuntil(b"\n\n")
+            heard.set()
+            rest = await response.content.read()
+
+    assert (b"data: 1\n\n", b"data: 2\n\n") == (first, rest)
+
+
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "PATCH"])
 async def test_a_write_without_an_answer_is_never_repeated(gateway: Gateway, method: str) -> None:
     """
