@@ -97,7 +97,8 @@ def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator 
         if not response.prepared:
             response.headers["X-Request-Id"] = request[problem.REQUEST_ID]
         _counted(counts, route, response.status)
-        seconds.observe(time.perf_counter() - started)
+        if not route.stream:
+            seconds.observe(time.perf_counter() - started)
         return response
 
     return serve
@@ -141,7 +142,7 @@ async def _answered(
     route: Route, request: web.Request, settings: HttpSettings, authenticator: Authenticator | None
 ) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(settings.request_deadline_seconds):
+        async with asyncio.timeout(None if route.stream else settings.request_deadline_seconds):
             if route.auth is not Auth.NONE:
                 request[PRINCIPAL] = _authenticated(route, request, authenticator)
             return await route.handler(request)

@@ -21,11 +21,12 @@ from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
-from services.quota import consumers, metrics, reserving, routes
+from services.quota import consumers, metrics, routes
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
+from services.quota.domain.returning import Delay
 from services.quota.keys import Keys
-from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings, RelaySettings
+from services.quota.settings import DISK, ApiSettings, DurabilitySettings, RelaySettings, WorkerSettings
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
@@ -41,6 +42,7 @@ from services.quota.use_cases.following import Following
 from services.quota.use_cases.leases import tenure
 from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
+from services.quota.use_cases.streaming import Streams
 from services.quota.use_cases.telling import Relay
 
 
@@ -74,17 +76,26 @@ async def api(process: Process) -> None:
         wait_max_seconds=settings.decide_deadline_seconds,
     )
     await process.open(_settling(decider))
+    availability = Availability(catalogue, free)
+    streams = Streams(
+        availability,
+        listeners_max=settings.stream_listeners_max,
+        listeners_per_office_max=settings.stream_listeners_per_office_max,
+    )
     app = application(
         routes.ROUTES,
         settings.http,
         authenticator=HeaderAuthenticator(tokens, now_ms, settings.keys_of_passes()),
         sandbox=settings.sandbox,
     )
-    app[reserving.CATALOGUE] = catalogue
-    app[reserving.SOLD_OUT_ANSWERS] = reserving.SoldOutAnswers()
+    app[routes.CATALOGUE] = catalogue
+    app[routes.SOLD_OUT_ANSWERS] = routes.SoldOutAnswers()
     app[routes.HOLDS] = holds
-    app[routes.AVAILABILITY] = Availability(catalogue, free)
-    app[reserving.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
+    app[routes.AVAILABILITY] = availability
+    app[routes.STREAMS] = streams
+    app[routes.STREAM_WRITE_SECONDS] = settings.stream_write_seconds
+    app.on_shutdown.append(streams.close)
+    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
     process.serve(app, settings.http)
 
 
@@ -92,11 +103,13 @@ async def worker(process: Process) -> None:
     """
     Follows booking, looks after claims, shows the books.
     """
-    settings = settings_of(BackstageSettings)
+    given = settings_of(WorkerSettings)
+    settings, returns = given.backstage, given.returns
     valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
-    following = Following(Holds(valkey, keys), claims)
+    delay = Delay(seconds_min=returns.delay_seconds_min, seconds_max=returns.delay_seconds_max)
+    following = Following(Holds(valkey, keys), claims, delay=delay)
     for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())

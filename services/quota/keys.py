@@ -86,6 +86,12 @@ class Keys:
         """
         return self.office(office_of(slot_id))
 
+    def returning(self, office_id: str) -> str:
+        """
+        Sorted set: slots of an office with places that came back and wait, by when the last may be offered.
+        """
+        return f"{{q{self.partition_of(office_id):02d}}}:returning:{office_id}"
+
     def plans(self, partition: int) -> str:
         """
         Sorted set: slot ids by the revision of their plan.

@@ -38,6 +38,9 @@ claims_swept = metrics.counter("quota_claims_swept_total", "Old claims looked af
 no_alternatives = metrics.counter(
     "quota_no_alternatives_total", "Sold-out answers that could not say in time what else is free."
 )
+stream_listeners = metrics.gauge("quota_stream_listeners", "Open streams of availability.")
+stream_frames = metrics.counter("quota_stream_frames_total", "Frames encoded, each for all who listen to its view.")
+streams_ended = metrics.counter("quota_streams_ended_total", "Streams that ended or were refused, by why.", ("why",))
 followed = metrics.counter("quota_followed_total", "What booking said, by effect.", ("effect",))
 
 OUTCOMES: Final = ("held", "replayed", "unknown", *(refusal.value for refusal in Refusal))

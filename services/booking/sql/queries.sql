@@ -69,28 +69,29 @@ LIMIT 1000;
 -- A slot somebody opened by hand keeps its window. $1 JSON array of domain.plan.PlannedSlot
 INSERT INTO slot AS known
     (slot_id, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service, channel,
-     capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds)
+     capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds, return_times)
 SELECT slot_id, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service, channel,
-    capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds
+    capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds, return_times
 FROM json_to_recordset($1::json) AS s (
     slot_id text, office_id text, office_name text, city text, province text, timezone text, date date, session text,
     starts_at timestamptz, ends_at timestamptz, service text, channel text, capacity integer, window_id text,
-    opens_at timestamptz, closes_at timestamptz, next_opens_at timestamptz, pay_seconds integer
+    opens_at timestamptz, closes_at timestamptz, next_opens_at timestamptz, pay_seconds integer, return_times text[]
 )
 ON CONFLICT (slot_id) DO UPDATE SET
     version = known.version + 1,
     office_name = excluded.office_name, city = excluded.city, province = excluded.province,
     timezone = excluded.timezone, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    capacity = excluded.capacity, closed = false,
+    capacity = excluded.capacity, return_times = excluded.return_times, closed = false,
     window_id = CASE WHEN known.follows_policy THEN excluded.window_id ELSE known.window_id END,
     opens_at = CASE WHEN known.follows_policy THEN excluded.opens_at ELSE known.opens_at END,
     closes_at = CASE WHEN known.follows_policy THEN excluded.closes_at ELSE known.closes_at END,
     next_opens_at = CASE WHEN known.follows_policy THEN excluded.next_opens_at ELSE known.next_opens_at END,
     pay_seconds = CASE WHEN known.follows_policy THEN excluded.pay_seconds ELSE known.pay_seconds END
 WHERE known.closed
-    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at, known.capacity)
+    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at, known.capacity,
+            known.return_times)
         IS DISTINCT FROM (excluded.office_name, excluded.city, excluded.province, excluded.timezone,
-            excluded.starts_at, excluded.ends_at, excluded.capacity)
+            excluded.starts_at, excluded.ends_at, excluded.capacity, excluded.return_times)
     OR known.follows_policy
         AND (known.window_id, known.opens_at, known.closes_at, known.next_opens_at, known.pay_seconds)
             IS DISTINCT FROM (excluded.window_id, excluded.opens_at, excluded.closes_at, excluded.next_opens_at,
@@ -119,7 +120,7 @@ RETURNING slot_id;
 -- read_slots --
 -- Slots as planned now. $1 slot_ids
 SELECT slot_id, version, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service,
-    channel, capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed
+    channel, capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed, return_times
 FROM slot
 WHERE slot_id = ANY ($1::text[])
 ORDER BY slot_id;

@@ -1,11 +1,10 @@
 """
-Quota's door to the street: reserve, look, give back, and see what is free.
+Look at a reservation, give it back; and the table in which the counter stands with them.
 
 Every expected outcome is an answer with a code and the fields a person needs next.
 Called by aiohttp through the route table, which is also what the API document is made of.
 """
 
-from datetime import date
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -15,27 +14,14 @@ from aiohttp import web
 from kernel.http import problem
 from kernel.http.application import principal_of
 from kernel.http.problem import Problem
-from kernel.http.route import Auth, Query, Route, answer_json, idempotency_key, query_of
+from kernel.http.route import Auth, Route, answer_json, idempotency_key
 from services.quota import problems
-from services.quota.domain.availability import AvailabilityView, utc_time
+from services.quota.domain.availability import utc_time
 from services.quota.domain.decisions import GiveBack, HoldState
-from services.quota.reserving import (
-    CATALOGUE,
-    OFFICE_PATTERN,
-    REFUSALS,
-    RETRY_SECONDS,
-    ReservationBody,
-    ReservationView,
-    make_reservation,
-)
+from services.quota.routes.reserving import REFUSALS, ReservationBody, ReservationView, make_reservation
 from services.quota.stores.holds import Holds
-from services.quota.use_cases.availability import Availability, Wanted
 
 HOLDS: Final = web.AppKey("holds", Holds)
-AVAILABILITY: Final = web.AppKey("availability", Availability)
-
-DAYS_MAX: Final = 31
-DAYS_DEFAULT: Final = "14"
 
 
 class GiveBackView(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,34 +74,6 @@ async def give_back_reservation(request: web.Request) -> web.Response:
     return answer_json(view, status=HTTPStatus.ACCEPTED)
 
 
-async def show_availability(request: web.Request) -> web.Response:
-    """
-    An office's slots of some days with what is free in them.
-    """
-    if request.app[CATALOGUE].empty:
-        raise Problem(problems.NOT_READY, retry_after_seconds=RETRY_SECONDS)
-    wanted = Wanted(
-        from_day=_day_of(request),
-        days=int(query_of(request, "days", default=DAYS_DEFAULT, pattern="[1-9]|[12][0-9]|3[01]", reason="1..31")),
-        service=query_of(request, "service", default="", pattern="[a-z0-9_-]{0,32}", reason="a service's key"),
-    )
-    shown = await request.app[AVAILABILITY].of(request.match_info["office_id"], wanted)
-    if shown is None:
-        raise Problem(problem.NOT_FOUND)
-    headers = {"ETag": shown.tag, "Cache-Control": "public, max-age=1"}
-    if shown.tag in request.headers.get("If-None-Match", ""):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return web.Response(body=shown.body, content_type="application/json", headers=headers)
-
-
-def _day_of(request: web.Request) -> date | None:
-    text = query_of(request, "from", default="", pattern="|[0-9]{4}-[0-9]{2}-[0-9]{2}", reason="YYYY-MM-DD")
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError:
-        raise Problem(problem.BAD_REQUEST, field="from", reason="no such day") from None
-
-
 ROUTES: Final = (
     Route(
         method="POST",
@@ -157,27 +115,5 @@ ROUTES: Final = (
         problems=(problem.NOT_FOUND, problems.RESERVATION_ENDED, problems.RESERVATION_CONFIRMED),
         idempotent=True,
     ),
-    Route(
-        method="GET",
-        path=f"/v1/offices/{{office_id:{OFFICE_PATTERN}}}/availability",
-        handler=show_availability,
-        summary="An office's slots with what is free in them, at most a quarter of a second old",
-        operation="show_availability",
-        query=(
-            Query(
-                name="from",
-                summary="First day, local to the office; today",
-                schema={"type": "string", "format": "date"},
-            ),
-            Query(
-                name="days",
-                summary="How many days",
-                schema={"type": "integer", "minimum": 1, "maximum": DAYS_MAX, "default": 14},
-            ),
-            Query(name="service", summary="Only this service", schema={"type": "string"}),
-        ),
-        answers={HTTPStatus.OK: AvailabilityView, HTTPStatus.NOT_MODIFIED: None},
-        problems=(problem.NOT_FOUND, problem.BAD_REQUEST, problems.NOT_READY),
-    ),
 )
-"""The table that is served and documented."""
+"""Their part of the table."""

@@ -24,15 +24,13 @@ from kernel.http.spoken import Spoken
 from services.quota import problems
 from services.quota.domain.availability import local_time, next_opening, utc_time
 from services.quota.domain.decisions import Ask, Held, Refusal, Refused
+from services.quota.routes.parts import CATALOGUE, OFFICE_PATTERN, RETRY_SECONDS
 from services.quota.stores.catalogue import Catalogue
 from services.quota.use_cases.reservations import Reservations, ask_of
 
 RESERVATIONS: Final = web.AppKey("reservations", Reservations)
-CATALOGUE: Final = web.AppKey("catalogue", Catalogue)
 
 PERSONS_MAX: Final = 5
-RETRY_SECONDS: Final = 1
-OFFICE_PATTERN: Final = "[a-z0-9-]{1,64}"
 REFUSAL_GOOD_FOR_SECONDS: Final = 1.0
 """A sold-out answer may be repeated word by word for so long: its alternatives are as old as that anyway."""
 REFUSALS_KEPT_MAX: Final = 20_000
