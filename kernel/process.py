@@ -9,6 +9,7 @@ process down with exit code 1; the supervisor starts it again.
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -34,6 +35,7 @@ log = logging.get_logger(__name__)
 READY_CHECK_TIMEOUT_SECONDS = 2.0
 CLEANUP_SECONDS = 1.0
 """For closing connections once their requests have ended or were given up."""
+COLLECT_AFTER_OBJECTS = 20_000
 BACKLOG = 4096
 FILES_SPARE = 512
 """For the stores, the broker, the log and the admin port, besides one file descriptor per connection."""
@@ -217,12 +219,25 @@ def refuse(error: BadSettings) -> NoReturn:
     sys.exit(2)
 
 
+def collect_seldom() -> None:
+    """
+    Look for cycles of garbage seldom, and never among what was imported.
+
+    Batches are thousands of objects that die by their counts: looking through them every 700th took a worker a fifth
+    of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS)
+
+
 def run(name: str, build: Build) -> None:
     """
     Live as process `name` until told to stop; exits with 0, or 1 if a part died.
     """
     settings = settings_or_exit(ProcessSettings)
     logging.configure(name, settings.log_level)
+    collect_seldom()
 
     async def live() -> int:
         return await Process(name, settings).live(build)

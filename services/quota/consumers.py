@@ -10,6 +10,9 @@ from kernel.kafka.consumer import Reading
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.telling import Relay
 
+BOOKINGS_BYTES = 64 * 1024
+"""At an opening nearly all of them say `held`, which quota knows: it need not be woken for each."""
+
 
 def plans(following: Following) -> Reading[Envelope]:
     """
@@ -22,7 +25,13 @@ def bookings(following: Following) -> Reading[Envelope]:
     """
     What becomes of holds.
     """
-    return Reading(group="quota.bookings", topics=(BOOKING_EVENTS.name,), decode=unseal, handle=following.bookings)
+    return Reading(
+        group="quota.bookings",
+        topics=(BOOKING_EVENTS.name,),
+        decode=unseal,
+        handle=following.bookings,
+        gather_bytes=BOOKINGS_BYTES,
+    )
 
 
 def watermarks(relay: Relay) -> Reading[Envelope]:

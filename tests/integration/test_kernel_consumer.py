@@ -12,9 +12,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from kernel import inbox
-from kernel.errors import Permanent, Retryable
+from kernel.errors import DeadlineExceeded, Permanent, Retryable
 from kernel.kafka import consumer as loop
 from kernel.kafka.consumer import Consumer, Reading
+from kernel.kafka.message import Message
 from kernel.kafka.producer import Producer, kafka_producer
 from kernel.postgres import Database
 from ops.background import BackgroundBroker
@@ -38,6 +39,10 @@ def _decode(_: Any, body: bytes | None) -> Said:
     if body is None or body.startswith(b"garbage"):
         raise ValueError("this is no event")
     return Said(body.decode())
+
+
+def _message(key: str, name: str, *, partition: int) -> Message:
+    return Message(topic=TOPIC, key=key, event_id=name, headers=(), body=name.encode(), partition=partition)
 
 
 class Room:
@@ -317,3 +322,64 @@ async def test_a_consumer_that_stands_still_before_a_lag_is_made_anew(
     async with running(taker.consumer(fresh_broker.bootstrap, producer, stall_seconds=0.5).run()):
         await eventually(lambda: taker.handled == ["a1"], within_seconds=40)
     assert 1 == len(stuck)
+
+
+async def test_a_store_that_cannot_take_many_gets_fewer_and_then_more_again(
+    taker: Room, producer: Producer, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    A batch too large for its deadline must not stand still: it comes in halves, in order, and nothing is parked.
+    """
+    sizes: list[int] = []
+    able = 60
+
+    async def handle(events: Sequence[Said]) -> None:
+        sizes.append(len(events))
+        if len(events) > able:
+            raise DeadlineExceeded("too many")
+        taker.handled += [event.event_id for event in events]
+
+    names = [f"a{number}" for number in range(400)]
+    await producer.publish([_message("a", name, partition=0) for name in names])
+    reading = Reading(group=taker.group, topics=(TOPIC,), decode=_decode, handle=handle, batch_max=200)
+    consumer = Consumer(kafka(fresh_broker.bootstrap), producer, reading)
+    async with running(consumer.run()):
+        await eventually(lambda: len(taker.handled) == 400, within_seconds=40)
+
+    assert names == taker.handled
+    assert (200, True) == (max(sizes), 50 <= sizes[-1] <= able)
+    assert not consumer._parking.partitions()
+
+
+async def test_partitions_on_two_lanes_do_not_wait_for_each_other(
+    taker: Room,
+    producer: Producer,
+    fresh_broker: BackgroundBroker,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    One batch is prepared while the other is written; each partition stays on its lane and in its order.
+    """
+    monkeypatch.setattr(loop, "LANE_WORTH", 1)
+    underway: list[list[str]] = []
+    both = asyncio.Event()
+
+    async def handle(events: Sequence[Said]) -> None:
+        underway.append([event.event_id for event in events])
+        if len(underway) == 2:
+            both.set()
+        await both.wait()
+        taker.handled += [event.event_id for event in events]
+
+    messages = [
+        _message(f"k{partition}", f"{partition}.{n}", partition=partition) for n in range(10) for partition in range(4)
+    ]
+    await producer.publish(messages)
+    reading = Reading(group=taker.group, topics=(TOPIC,), decode=_decode, handle=handle, lanes=2)
+    async with running(Consumer(kafka(fresh_broker.bootstrap), producer, reading).run()):
+        await eventually(lambda: len(taker.handled) == 40)
+
+    assert [{"0", "2"}, {"1", "3"}] == sorted(({name[0] for name in batch} for batch in underway[:2]), key=min)
+    for partition in range(4):
+        assert [f"{partition}.{n}" for n in range(10)] == [n for n in taker.handled if n.startswith(f"{partition}.")]
