@@ -233,7 +233,7 @@ async def measure(stack: BackgroundStack, given: argparse.Namespace) -> dict[str
         valkey = Valkey(redis, timeout_seconds=5.0)
         leases = Leases(valkey, keys, relay_id="drain", lease_seconds=60.0)
         ours = await held.enter_async_context(tenure(leases, partitions=keys.partitions))
-        relay = Relay(Outbox(valkey, keys), producer, kafka, ours)
+        relay = Relay(Outbox(valkey, keys), producer, kafka, ours, partitions=keys.partitions)
 
         async def told() -> int:
             return sum(standing.told.seq for standing in relay._standing.values())  # noqa: SLF001
