@@ -39,7 +39,7 @@ class Keys:
 
     def slot(self, slot_id: str) -> str:
         """
-        Hash: ledger, window and plan.
+        Hash: version and plan.
         """
         return f"{{q{self.partition_of(slot_id):02d}}}:slot:{slot_id}"
 
@@ -76,7 +76,7 @@ class Keys:
 
     def office(self, office_id: str) -> str:
         """
-        Hash: free places of an office by slot id.
+        Hash: books of an office's slots by slot id, as msgpack.
         """
         return f"{{q{self.partition_of(office_id):02d}}}:office:{office_id}"
 

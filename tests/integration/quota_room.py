@@ -7,6 +7,7 @@ import itertools
 import time
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis
 
 from contracts.envelope import Envelope
@@ -15,7 +16,7 @@ from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
-from services.quota.domain.records import ClaimsRecord, packed
+from services.quota.domain.records import ClaimsRecord, packed, slot_books
 from services.quota.keys import Keys
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
@@ -110,6 +111,12 @@ class Room:
         (outcome,), _ = await self.stepped.reserve([(asked, claimed)])
         assert not isinstance(outcome, Exception)
         return outcome
+
+    async def tamper(self, slot_id: str, **changes: int) -> None:
+        """Write into a slot's books what no script would."""
+        office = self.keys.office_of_slot(slot_id)
+        books = slot_books(await self.valkey.call("HGET", office, slot_id))
+        await self.valkey.call("HSET", office, slot_id, packed(msgspec.structs.replace(books, **changes)))
 
     async def block(self, asked: Ask, **persons: str) -> None:
         """Write down what holds for persons beyond their account's claim."""

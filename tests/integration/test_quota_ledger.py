@@ -285,7 +285,6 @@ class LedgerMachine(RuleBasedStateMachine):
             expected = {
                 "capacity": model.capacity,
                 "free": model.free,
-                "free_shown": model.free,
                 "held": model.count(HoldState.HELD),
                 "confirmed": model.count(HoldState.CONFIRMED),
                 "withheld": len(model.withheld),

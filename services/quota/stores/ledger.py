@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from kernel.errors import Retryable
-from services.quota.domain.records import ClaimsRecord, claims_record, hold_record
-from services.quota.keys import Keys, office_of
+from services.quota.domain.records import ClaimsRecord, claims_record, hold_record, slot_books
+from services.quota.keys import Keys
 from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
 
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
@@ -56,8 +56,13 @@ class Ledger:
         """
         Each slot's books.
         """
-        replies = await self._valkey.many([("HMGET", self._keys.slot(slot_id), *BOOKS) for slot_id in slot_ids])
-        return [dict(zip(BOOKS, map(number_of, reply), strict=True)) for reply in replies]
+        replies = await self._valkey.many(
+            [("HGET", self._keys.office_of_slot(slot_id), slot_id) for slot_id in slot_ids]
+        )
+        return [
+            {name: getattr(slot_books(reply), name) for name in BOOKS} if reply else dict.fromkeys(BOOKS, 0)
+            for reply in replies
+        ]
 
     async def everything(self) -> AsyncIterator[dict[str, Any]]:
         """
@@ -91,7 +96,6 @@ class Ledger:
         books = await self.books(slot_ids)
         returned = await self._valkey.many([("ZRANGE", self._keys.returned(one), 0, -1) for one in slot_ids])
         withheld = await self._valkey.many([("ZRANGE", self._keys.withheld(one), 0, -1) for one in slot_ids])
-        shown = await self._valkey.many([("HGET", self._keys.office(office_of(one)), one) for one in slot_ids])
         for at, slot_id in enumerate(slot_ids):
             yield {
                 "kind": "slot",
@@ -99,7 +103,6 @@ class Ledger:
                 **books[at],
                 "returned": sorted(int(seat) for seat in returned[at]),
                 "withheld_seats": sorted(int(seat) for seat in withheld[at]),
-                "free_shown": number_of(shown[at]),
             }
 
     async def _holds(self, partition: int) -> AsyncIterator[dict[str, Any]]:

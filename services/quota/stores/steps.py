@@ -48,7 +48,7 @@ class SoldOut(NamedTuple):
 
 class _SlotKeys(NamedTuple):
     packed_id: bytes
-    row: tuple[str, str, str, str, str]
+    row: tuple[str, str, str, str]
     partition: int
     partition_row: tuple[str, str]
     hold_prefix: str
@@ -151,7 +151,7 @@ class Spelling:
             self._known.clear()
         known = self._known[slot_id] = _SlotKeys(
             _pack(slot_id),
-            (slot_id, keys.slot(slot_id), keys.returned(slot_id), keys.office_of_slot(slot_id), keys.takers(slot_id)),
+            (slot_id, keys.office_of_slot(slot_id), keys.returned(slot_id), keys.takers(slot_id)),
             partition,
             (keys.seq(partition), keys.outbox(partition)),
             keys.hold(slot_id, ""),
