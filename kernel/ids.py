@@ -22,5 +22,5 @@ def derived(prefix: str, *parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    spelled = "".join([f"{len(part)}:{part}," for part in parts])
-    return f"{prefix}_{hashlib.blake2b(spelled.encode(), digest_size=16).hexdigest()}"
+    spelled = b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])
+    return f"{prefix}_{hashlib.blake2b(spelled, digest_size=16).hexdigest()}"
