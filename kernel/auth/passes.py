@@ -32,9 +32,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Claims).decode
 
 
-_FROM_URL = str.maketrans("-_", "+/")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_PADDING = ("", "===", "==", "=")
+_PADDING = (b"", b"===", b"==", b"=")
 
 
 def _spelled(raw: bytes) -> str:
@@ -83,7 +83,7 @@ class PassKeys:
         if prefix != PREFIX:
             return None
         try:
-            raw = binascii.a2b_base64(encoded.translate(_FROM_URL) + _PADDING[len(encoded) % 4])
+            raw = binascii.a2b_base64(encoded.encode().translate(_FROM_URL) + _PADDING[len(encoded) % 4])
             said = raw[:-_MAC_BYTES]
             claims = _decode(said)
         except (ValueError, msgspec.MsgspecError, RecursionError):
