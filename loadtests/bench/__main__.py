@@ -1,11 +1,82 @@
-import asyncio, dataclasses, json, sys
-import uvloop
-from loadtests.bench import national
+"""
+`python -m loadtests.bench`: measure the limits, one scenario after the other, and print what was found.
 
-def say(line): print(line, flush=True)
-async def main():
-    offices = int(sys.argv[1]) if len(sys.argv) > 1 else None
-    fam = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    out = await national.release(offices=offices, family_max=fam, seed=1, say=say)
-    print(json.dumps(dataclasses.asdict(out)))
-uvloop.run(main())
+Called by `make bench` and, with `--quick`, by a test that asserts no time. The last line
+is one JSON object. Ends by itself within fifteen minutes.
+"""
+
+import argparse
+import asyncio
+import datetime as dt
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from loadtests.bench import national
+from loadtests.bench.report import Report
+from loadtests.bench.scale import QUICK, WHOLE, Scale
+from loadtests.ratio.__main__ import commit
+from loadtests.ratio.processor import machine
+from ops.errors import StackError
+
+RUN_SECONDS_MAX: Final = 900.0
+ON_A_STACK: Final = ("national", "national_singles")
+SCENARIOS: Final = ON_A_STACK
+
+
+async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
+    """
+    Every scenario asked for, in order.
+    """
+    async with asyncio.timeout(RUN_SECONDS_MAX):
+        for name in ON_A_STACK:
+            if name in given.only:
+                await national.play(name, scale, report, seed=given.seed)
+
+
+def arguments() -> argparse.Namespace:
+    """
+    The command line, refused when it leaves its bounds.
+    """
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description="Limits, in one run on one machine.")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="these scenarios alone")
+    parser.add_argument("--quick", action="store_true", help="everything tiny: does it work? Says nothing else")
+    parser.add_argument("--seed", type=int, default=1, help="of every draw")
+    parser.add_argument("--out", type=Path, help="file for raw records as JSON lines")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """
+    Run and print.
+    """
+    given = arguments()
+    scale = QUICK if given.quick else WHOLE
+    report = Report()
+    try:
+        uvloop.run(run(given, scale, report))
+    except StackError as error:
+        sys.exit(f"bench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except TimeoutError:
+        sys.exit("bench: something did not answer in time")
+    finally:
+        if given.out:
+            report.write(given.out)
+    print(f"\n{report.table()}\n")
+    facts = {
+        "commit": commit(),
+        "seed": given.seed,
+        "machine": machine(),
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "quick": given.quick,
+    }
+    print(report.last_line(facts), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -31,6 +31,8 @@ from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import TokenSigner, signing_key
 from loadtests.bench.crowd import Families
 from loadtests.bench.generator import Seen, closed_loop, lines
+from loadtests.bench.report import Report
+from loadtests.bench.scale import Scale
 from loadtests.ratio.client import LOCAL
 from loadtests.ratio.processor import cpu_seconds
 from ops import rooms
@@ -74,7 +76,8 @@ class Release:
     cpu_seconds: Mapping[str, float]
     """By program, over the same time."""
     zeros: Mapping[str, int]
-    example: str
+    unsold: int
+    """Places that were asked for and not sold."""
 
 
 class _Slot(msgspec.Struct, frozen=True):
@@ -108,9 +111,7 @@ async def _measure(stack: Stack, slots: list[_Slot], requests: list[bytes], say:
         reporter = asyncio.create_task(_report(watch, started, say))
         try:
             supply = deque(requests)
-            sold = await closed_loop(
-                on, supply, seconds=SELL_SECONDS_MAX, again=frozenset({BUSY}), bodies=True
-            )
+            sold = await closed_loop(on, supply, seconds=SELL_SECONDS_MAX, again=frozenset({BUSY}), bodies=True)
             sold_seconds = time.perf_counter() - started
             await watch.until_recorded()
             seconds = time.perf_counter() - started
@@ -119,21 +120,25 @@ async def _measure(stack: Stack, slots: list[_Slot], requests: list[bytes], say:
         used = {name: _cpu_seconds(stack.pid_of(name)) - before[name] for name in before}
         used["generator"] = time.process_time() - own
     say(f"  the last row stands after {seconds:.1f} s, the last answer came after {sold_seconds:.1f} s; auditing")
+    found, taken = await _audited(stack, sold, say)
+    places = sum(slot.capacity for slot in slots)
+    if taken < places:
+        say(f"✗ {places - taken:,} places were asked for and not sold: {sold.statuses} {sold.example[:300]!r}")
     return Release(
-        places=sum(slot.capacity for slot in slots),
+        places=places,
         offices=len({slot.slot_id.partition(".")[0] for slot in slots}),
         reservations=sold.count(HELD),
         sold_seconds=sold_seconds,
         seconds=seconds,
         cpu_seconds=used,
-        zeros=await _audited(stack, sold, slots, say),
-        example=sold.example[:500].decode(errors="replace"),
+        zeros=found,
+        unsold=places - taken,
     )
 
 
-async def _audited(stack: Stack, sold: Seen, slots: list[_Slot], say: Say) -> dict[str, int]:
+async def _audited(stack: Stack, sold: Seen, say: Say) -> tuple[dict[str, int], int]:
     """
-    Every store against each other and against the clients' answers.
+    Every store against each other and against the clients' answers: what is wrong, and how many places are taken.
     """
     answers = (msgspec.json.decode(body, type=_Answer) for body in sold.bodies)
     acknowledged = [
@@ -149,11 +154,7 @@ async def _audited(stack: Stack, sold: Seen, slots: list[_Slot], say: Say) -> di
     evidence, findings = await audit(stack.env, patience_seconds=AUDIT_SECONDS, acknowledged=acknowledged)
     for finding in findings[:5]:
         say(f"  ✗ {finding.kind.value} {finding.subject}: {finding.sentence}")
-    taken = sum(len(row.seats) for row in evidence.active())
-    missing = sum(slot.capacity for slot in slots) - taken
-    if missing:
-        say(f"  ✗ {missing:,} places were asked for and not sold: {sold.statuses}")
-    return zeros(findings)
+    return zeros(findings), sum(len(row.seats) for row in evidence.active())
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -326,3 +327,26 @@ def _children(parent: int) -> Iterator[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
                 yield int(folder.name)
+
+
+async def play(name: str, scale: Scale, report: Report, *, seed: int) -> None:
+    """
+    One release; `national_singles` is asked for by people without a family, the most there can be.
+    """
+    family_max = 1 if name == "national_singles" else scale.family_max
+    report.say(f"{name}: a release of {scale.offices} offices, families of 1 to {family_max}")
+    made = await release(offices=scale.offices, family_max=family_max, seed=seed, say=report.say)
+    report.keep(name, **dataclasses.asdict(made))
+    busiest = ", ".join(f"{name} {used:.1f}" for name, used in sorted(made.cpu_seconds.items(), key=lambda e: -e[1]))
+    report.say(
+        f"{name}: {made.places:,} places as {made.reservations:,} reservations, sold in {made.sold_seconds:.1f} s,"
+        f" in Postgres after {made.seconds:.1f} s; CPU seconds: {busiest}"
+    )
+    figure = "national_release_seconds" if name == "national" else "national_singles_seconds"
+    report.set(**{figure: made.seconds})
+    report.add(
+        oversold=made.zeros["oversold"],
+        lost=made.zeros["lost"],
+        unbalanced=made.zeros["unbalanced_slots"],
+        unsold=made.unsold,
+    )
