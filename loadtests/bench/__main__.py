@@ -8,23 +8,29 @@ is one JSON object. Ends by itself within fifteen minutes.
 import argparse
 import asyncio
 import datetime as dt
+import os
+import random
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
-from loadtests.bench import national
+from loadtests.bench import friday, national
 from loadtests.bench.report import Report
 from loadtests.bench.scale import QUICK, WHOLE, Scale
+from loadtests.bench.steady import Steady
 from loadtests.ratio.__main__ import commit
 from loadtests.ratio.processor import machine
+from loadtests.ratio.stand import stand
 from ops.errors import StackError
 
 RUN_SECONDS_MAX: Final = 900.0
+ON_A_STAND: Final = ("peak", "overload", "sold_out", "availability", "friday")
 ON_A_STACK: Final = ("national", "national_singles")
-SCENARIOS: Final = ON_A_STACK
+SCENARIOS: Final = (*ON_A_STAND, *ON_A_STACK)
 
 
 async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
@@ -32,9 +38,37 @@ async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
     Every scenario asked for, in order.
     """
     async with asyncio.timeout(RUN_SECONDS_MAX):
+        if set(given.only) & set(ON_A_STAND):
+            await _on_a_stand(given, scale, report)
         for name in ON_A_STACK:
             if name in given.only:
                 await national.play(name, scale, report, seed=given.seed)
+
+
+async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -> None:
+    """
+    What one worker does, with a core of its own.
+    """
+    cores = os.sched_getaffinity(0)
+    with tempfile.TemporaryDirectory(prefix="antrean-bench-") as name:
+        folder = Path(name)
+        # Postgres, run as another account when we are root, must be able to pass through.
+        await asyncio.to_thread(folder.chmod, 0o755)
+        async with stand(folder / "state", offices=scale.offices, say=report.say) as made:
+            dice = random.Random(given.seed)
+            steady = Steady(made, scale, report, dice)
+            plays: dict[str, Callable[[], Awaitable[None]]] = {
+                "peak": steady.measure_half,
+                "overload": steady.measure_overload,
+                "sold_out": steady.measure_sold_out,
+                "availability": steady.measure_availability,
+                "friday": lambda: friday.play(made, scale, report, dice=dice),
+            }
+            for scenario in ON_A_STAND:
+                if scenario in given.only:
+                    await plays[scenario]()
+    # The stand kept this process and its children to one core.
+    os.sched_setaffinity(0, cores)
 
 
 def arguments() -> argparse.Namespace:

@@ -44,6 +44,8 @@ class Seen:
     """From the first due time to the last answer."""
     asked: int = 0
     sent: int = 0
+    generator_seconds: float = 0.0
+    """CPU time of this process."""
     turned_away: int = 0
     """Due when every connection was waiting for an answer, where nobody waits for one."""
     latencies: dict[bytes, "array[int]"] = dataclasses.field(default_factory=dict)
@@ -178,6 +180,7 @@ class _Volley:
         self._next = 0
         self._wait = True
         self._until = 0.0
+        self._cpu_before = time.process_time()
         for line in lines:
             line.volley = self
 
@@ -264,6 +267,7 @@ class _Volley:
 
     def result(self) -> Seen:
         self.seen.seconds = time.perf_counter() - self.started
+        self.seen.generator_seconds = time.process_time() - self._cpu_before
         self.seen.asked = self._next if self._dues is not None else self.seen.sent
         for line in self._lines:
             line.volley = None

@@ -92,7 +92,7 @@ async def release(*, offices: int | None, family_max: int, seed: int, say: Say) 
     with tempfile.TemporaryDirectory(prefix="antrean-national-") as name:
         folder = Path(name)
         # Postgres, run as another account when we are root, must be able to pass through.
-        folder.chmod(0o755)
+        await asyncio.to_thread(folder.chmod, 0o755)
         async with _stack(folder, say) as stack:
             slots = await _open_window(stack, folder, offices)
             families = Families(PassKeys.parse(stack.env["PASS_KEYS"], variable="PASS_KEYS"))
@@ -285,7 +285,8 @@ class _Watch:
         """
         decided = await self.decided()
         async with asyncio.timeout(DRAIN_SECONDS_MAX):
-            while await self.recorded() < decided:
+            while decided > await self.recorded():  # noqa: ASYNC110
+                # Nobody tells when a transaction of others commits.
                 await asyncio.sleep(LOOK_SECONDS)
 
 
