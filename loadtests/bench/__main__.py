@@ -18,7 +18,7 @@ from typing import Final
 
 import uvloop
 
-from loadtests.bench import friday, national
+from loadtests.bench import friday, growth, national
 from loadtests.bench.report import Report
 from loadtests.bench.scale import QUICK, WHOLE, Scale
 from loadtests.bench.steady import Steady
@@ -28,7 +28,8 @@ from loadtests.ratio.stand import stand
 from ops.errors import StackError
 
 RUN_SECONDS_MAX: Final = 900.0
-ON_A_STAND: Final = ("peak", "overload", "sold_out", "availability", "friday")
+HOLDS_MAX: Final = 20_000_000
+ON_A_STAND: Final = ("peak", "overload", "sold_out", "availability", "friday", "growth")
 ON_A_STACK: Final = ("national", "national_singles")
 SCENARIOS: Final = (*ON_A_STAND, *ON_A_STACK)
 
@@ -63,6 +64,7 @@ async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -
                 "sold_out": steady.measure_sold_out,
                 "availability": steady.measure_availability,
                 "friday": lambda: friday.play(made, scale, report, dice=dice),
+                "growth": lambda: growth.play(made, scale, report, holds=given.holds),
             }
             for scenario in ON_A_STAND:
                 if scenario in given.only:
@@ -78,9 +80,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description="Limits, in one run on one machine.")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=SCENARIOS, help="these scenarios alone")
     parser.add_argument("--quick", action="store_true", help="everything tiny: does it work? Says nothing else")
+    parser.add_argument("--holds", type=int, help=f"of the growth scenario; {WHOLE.holds:,} by default")
     parser.add_argument("--seed", type=int, default=1, help="of every draw")
     parser.add_argument("--out", type=Path, help="file for raw records as JSON lines")
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.holds = given.holds or (QUICK if given.quick else WHOLE).holds
+    if not growth.FEW < given.holds <= HOLDS_MAX:
+        parser.error(f"--holds {growth.FEW + 1}..{HOLDS_MAX}")
+    return given
 
 
 def main() -> None:

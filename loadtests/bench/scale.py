@@ -31,6 +31,7 @@ class Scale:
     """Wanted places per place."""
     growth_rounds: int = 3
     growth_seconds: float = 1.5
+    holds: int = 10_000_000
 
 
 WHOLE: Final = Scale(offices=133)
@@ -47,4 +48,5 @@ QUICK: Final = Scale(
     demand=3.0,
     growth_rounds=1,
     growth_seconds=0.3,
+    holds=20_000,
 )
