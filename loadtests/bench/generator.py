@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import gc
 import re
+import resource
 import time
 from array import array
 from collections import deque
@@ -26,6 +27,7 @@ from ops.errors import StackError
 CONNECT_SECONDS: Final = 10.0
 LAST_ANSWERS_SECONDS: Final = 15.0
 """How much longer than the last due time answers are waited for."""
+OTHER_FILES: Final = 200
 TICK_SECONDS: Final = 0.001
 """How often due requests are looked for; less than the event loop can do is not to be had."""
 LATENCY_US_MAX: Final = 60_000_000
@@ -69,12 +71,13 @@ class Seen:
         """Answers by status."""
         return {status.decode(): len(found) for status, found in sorted(self.latencies.items())}
 
-    def within(self, status: int, *, deadline_seconds: float) -> int:
+    def in_time(self, status: int, *, deadline_seconds: float, until_second: float) -> int:
         """
-        How many such answers came in time.
+        How many such answers came within the deadline, and before `until_second` of the volley.
         """
-        deadline_us = deadline_seconds * 1e6
-        return sum(one <= deadline_us for one in self.latencies.get(str(status).encode(), ()))
+        name, deadline_us = str(status).encode(), deadline_seconds * 1e6
+        found = zip(self.latencies.get(name, ()), self.answered_at.get(name, ()), strict=True)
+        return sum(us <= deadline_us and at < until_second for us, at in found)
 
     def per_second(self, status: int, *, first_second: float, last_second: float) -> float:
         """
@@ -289,6 +292,18 @@ def no_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
+def _allow_files(connections: int) -> None:
+    """
+    Let this process open so many. Raises `StackError` where it may not.
+    """
+    wanted = connections + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise StackError(f"{wanted} files must be open at once, and only {hard} may be (ulimit -n)")
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 @asynccontextmanager
 async def lines(port: int, count: int) -> AsyncIterator[list[Line]]:
     """
@@ -296,6 +311,7 @@ async def lines(port: int, count: int) -> AsyncIterator[list[Line]]:
     """
     loop = asyncio.get_running_loop()
     opened: list[Line] = []
+    _allow_files(count)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             for _ in range(count):
@@ -334,13 +350,14 @@ async def open_loop(
     wait: bool = True,
     again: frozenset[bytes] = frozenset(),
     bodies: bool = False,
+    patience_seconds: float = LAST_ANSWERS_SECONDS,
 ) -> Seen:
     """
-    Requests at due times, whether or not others are answered. The supply must be at least as long as the times.
+    Requests at due times, whether or not others are answered. `patience_seconds`: for answers after the last of them.
     """
     volley = _Volley(on, supply, again=again, bodies=bodies)
     with no_collections():
-        async with asyncio.timeout((dues[-1] if dues else 0.0) + LAST_ANSWERS_SECONDS):
+        async with asyncio.timeout((dues[-1] if dues else 0.0) + patience_seconds):
             volley.open(dues, wait=wait)
             await volley.done
     return volley.result()

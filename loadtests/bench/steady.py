@@ -29,8 +29,11 @@ STORE: Final = "valkey"
 PEAK_CONNECTIONS: Final = (64, 256)
 """With each of them the closed loop is played; the better one is the peak."""
 OPEN_CONNECTIONS: Final = 512
-STORM_CONNECTIONS: Final = 1024
-"""So many requests of a storm can be at the worker at once; who finds no connection is turned away there and then."""
+STORM_CONNECTIONS: Final = 3000
+"""
+So many requests of a storm can be at the worker at once: more than it lets decide, fewer than it lets connect. Who
+finds none free is turned away there and then, as at a gateway that has no more to give.
+"""
 PER_SECOND_MAX: Final = 15_000
 """Reservations one worker may make; what is spelled out beforehand is bounded by it."""
 DEADLINE_SECONDS: Final = 1.0
@@ -133,7 +136,7 @@ class Steady:
             seen = await open_loop(on, supply, dues, wait=False, again=_AGAIN)
             worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
         _only(seen, HELD, BUSY)
-        good = seen.within(HELD, deadline_seconds=DEADLINE_SECONDS) / seconds
+        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, until_second=seconds) / seconds
         reached, due = seen.sent / seconds / self.peak, len(dues) / seconds / self.peak
         refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
         self._keep(f"overload_{times}x", seen, due=due, reached=reached, worker_seconds=worker, valkey_seconds=store)
