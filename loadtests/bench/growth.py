@@ -166,9 +166,9 @@ def _claims_prefix(keys: Keys, model: _Model) -> str:
 
 async def _cost(stand: Stand, scale: Scale, report: Report, *, holds: int) -> float:
     """
-    Microseconds of CPU a reservation takes of worker and Valkey, the median of rounds.
+    Microseconds of CPU a reservation takes of worker and Valkey together, the median of rounds.
     """
-    costs = []
+    costs: list[float] = []
     async with lines(stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
         for number in range(1 + scale.growth_rounds):
             supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
@@ -183,6 +183,7 @@ async def _cost(stand: Stand, scale: Scale, report: Report, *, holds: int) -> fl
             )
             # The first round warms up.
             costs += [sum(used)] if number else []
+            report.say(f"growth, {holds:,} holds: worker {used[0]:.1f} µs  Valkey {used[1]:.1f} µs")
     return statistics.median(costs)
 
 
