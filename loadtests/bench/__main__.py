@@ -43,7 +43,21 @@ async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
             await _on_a_stand(given, scale, report)
         for name in ON_A_STACK:
             if name in given.only:
-                await national.play(name, scale, report, seed=given.seed)
+                await _play(name, national.play(name, scale, report, seed=given.seed), report)
+
+
+async def _play(name: str, played: Awaitable[None], report: Report) -> None:
+    """
+    One scenario. What goes wrong in it is said, and takes nothing from what others have found.
+    """
+    try:
+        await played
+    except StackError as error:
+        report.fail(name, str(error))
+    except TimeoutError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
+        report.fail(name, "something did not answer in time")
 
 
 async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -> None:
@@ -68,7 +82,7 @@ async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -
             }
             for scenario in ON_A_STAND:
                 if scenario in given.only:
-                    await plays[scenario]()
+                    await _play(scenario, plays[scenario](), report)
     # The stand kept this process and its children to one core.
     os.sched_setaffinity(0, cores)
 
@@ -117,6 +131,7 @@ def main() -> None:
         "quick": given.quick,
     }
     print(report.last_line(facts), flush=True)
+    sys.exit(1 if report.failed else 0)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from ops.errors import StackError
 
 OFFICES: Final = Path(__file__).parents[2] / "deploy" / "seed" / "offices.csv"
 CONNECTIONS: Final = 1024
-STRAGGLERS_SECONDS_MAX: Final = 60.0
+STRAGGLERS_SECONDS_MAX: Final = 150.0
 KNOWN_AFTER_SECONDS: Final = 2.0
 """A worker follows new plans within its own refresh."""
 _AGAIN: Final = frozenset({str(BUSY).encode()})

@@ -10,6 +10,7 @@ Connects to 127.0.0.1 and nowhere else.
 import asyncio
 import dataclasses
 import gc
+import itertools
 import re
 import resource
 import time
@@ -85,6 +86,12 @@ class Seen:
         """
         found = self.answered_at.get(str(status).encode(), ())
         return sum(first_second <= at < last_second for at in found) / (last_second - first_second)
+
+    @property
+    def silence_ms(self) -> float:
+        """The longest time without any answer between the first and the last: a stall of somebody."""
+        times = sorted(itertools.chain.from_iterable(self.answered_at.values()))
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0) * 1000
 
     def p_ms(self, percentile: float, *statuses: int) -> float:
         """

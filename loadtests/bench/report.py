@@ -35,6 +35,8 @@ class Report:
     """
 
     figures: dict[str, float | int | None] = dataclasses.field(default_factory=lambda: dict.fromkeys(BARS))
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Scenarios that did not come to an end, and why."""
     records: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     _began: float = dataclasses.field(default_factory=time.monotonic)
 
@@ -49,6 +51,13 @@ class Report:
         A raw record.
         """
         self.records.append({"scenario": scenario, **measured})
+
+    def fail(self, scenario: str, why: str) -> None:
+        """
+        A scenario did not come to its end; others are played all the same.
+        """
+        self.failed[scenario] = why
+        self.say(f"✗ {scenario}: {why}")
 
     def set(self, **figures: float) -> None:
         """
@@ -83,7 +92,7 @@ class Report:
         """
         One JSON object.
         """
-        return json.dumps({**self.figures, **facts})
+        return json.dumps({**self.figures, **facts, "failed": self.failed})
 
 
 def _shown(value: float | None) -> str:

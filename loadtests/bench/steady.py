@@ -109,6 +109,7 @@ class Steady:
             f"half peak, {self.peak / 2:,.0f}/s: p50 {seen.p_ms(50):.2f}  p99 {seen.p_ms(99):.2f}"
             f"  p99.9 {seen.p_ms(99.9):.2f} ms;"
             f" generator late by p50 {seen.lag_ms(50):.2f}  p99 {seen.lag_ms(99):.2f} ms"
+            f"; longest silence {seen.silence_ms:.0f} ms"
         )
 
     async def measure_overload(self) -> None:
@@ -150,7 +151,8 @@ class Steady:
         self.report.say(
             f"overload {times}x: goodput {good / self.peak:.1%} of the peak; due {due:.1f}x, reached the worker"
             f" {reached:.1f}x ({seen.turned_away:,} found no connection); {seen.statuses};"
-            f" p99 held {seen.p_ms(99, HELD):.0f}, refused {refused_p99:.0f} ms"
+            f" p99 held {seen.p_ms(99, HELD):.0f}, refused {refused_p99:.0f} ms;"
+            f" longest silence {seen.silence_ms:.0f} ms"
         )
 
     async def measure_sold_out(self) -> None:
@@ -213,6 +215,7 @@ def summary(seen: Seen) -> dict[str, object]:
         "sent": seen.sent,
         "generator_us": seen.generator_seconds / max(1, seen.sent) * 1e6,
         "turned_away": seen.turned_away,
+        "longest_silence_ms": seen.silence_ms,
         "statuses": seen.statuses,
         "latency_ms": {
             status: {f"p{percentile:g}": seen.p_ms(percentile, int(status)) for percentile in (50, 90, 99, 99.9, 100)}

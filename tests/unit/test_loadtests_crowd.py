@@ -86,4 +86,4 @@ def test_what_was_not_measured_is_null() -> None:
 
     assert 0.9877 == last.pop("recovery")
     assert 2 == last.pop("oversold")
-    assert {name: None for name in BARS if name not in {"recovery", "oversold"}} | {"seed": 1} == last
+    assert {name: None for name in BARS if name not in {"recovery", "oversold"}} | {"seed": 1, "failed": {}} == last
