@@ -16,7 +16,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import uvloop
+from redis.exceptions import RedisError
 
 from loadtests.bench import friday, growth, national
 from loadtests.bench.report import Report
@@ -52,12 +54,10 @@ async def _play(name: str, played: Awaitable[None], report: Report) -> None:
     """
     try:
         await played
-    except StackError as error:
-        report.fail(name, str(error))
     except TimeoutError:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise
         report.fail(name, "something did not answer in time")
+    except (StackError, OSError, RedisError, asyncpg.PostgresError) as error:
+        report.fail(name, str(error))
 
 
 async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -> None:
@@ -114,11 +114,11 @@ def main() -> None:
     try:
         uvloop.run(run(given, scale, report))
     except StackError as error:
-        sys.exit(f"bench: {error}")
+        report.fail("bench", str(error))
+    except TimeoutError:
+        report.fail("bench", f"something did not answer in time, or all of it took longer than {RUN_SECONDS_MAX:g} s")
     except KeyboardInterrupt:
         sys.exit(130)
-    except TimeoutError:
-        sys.exit("bench: something did not answer in time")
     finally:
         if given.out:
             report.write(given.out)
