@@ -31,7 +31,7 @@ LAST_ANSWERS_SECONDS: Final = 15.0
 OTHER_FILES: Final = 200
 TICK_SECONDS: Final = 0.001
 """How often due requests are looked for; less than the event loop can do is not to be had."""
-LATENCY_US_MAX: Final = 60_000_000
+LATENCY_US_MAX: Final = 600_000_000
 SIGNIFICANT_DIGITS: Final = 3
 _HELD: Final = b"201"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

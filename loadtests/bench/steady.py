@@ -9,6 +9,7 @@ else is due at times drawn beforehand, as multiples of that peak.
 import dataclasses
 import itertools
 import random
+import re
 import statistics
 from collections import deque
 from collections.abc import Sequence
@@ -23,17 +24,16 @@ from loadtests.ratio.processor import cpu_seconds
 from loadtests.ratio.scenarios import sell_out
 from loadtests.ratio.stand import Stand
 from ops.errors import StackError
+from ops.state import PROJECT
 
 WORKER: Final = "quota-fsync"
 STORE: Final = "valkey"
 PEAK_CONNECTIONS: Final = (64, 256)
 """With each of them the closed loop is played; the better one is the peak."""
 OPEN_CONNECTIONS: Final = 512
-STORM_CONNECTIONS: Final = 3000
-"""
-So many requests of a storm can be at the worker at once: more than it lets decide, fewer than it lets connect. Who
-finds none free is turned away there and then, as at a gateway that has no more to give.
-"""
+CROWD_CONNECTIONS: Final = 3000
+"""With no gateway before it: more requests at the worker at once than it lets decide, fewer than it lets connect."""
+GATEWAY: Final = PROJECT / "deploy" / "gateway" / "nginx.conf"
 PER_SECOND_MAX: Final = 15_000
 """Reservations one worker may make; what is spelled out beforehand is bounded by it."""
 DEADLINE_SECONDS: Final = 1.0
@@ -118,21 +118,22 @@ class Steady:
         """
         await self.measure_peak()
         for times in STORMS:
-            await self._storm(times)
+            await self._storm(f"{times}x", times, connections=_door())
         seconds, after = self.scale.recovery_seconds, self.scale.recovered_after_seconds
         async with lines(self.stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
             seen = await closed_loop(on, self._asks(PER_SECOND_MAX * seconds), seconds=seconds, again=_AGAIN)
+        await self._storm("10x_without_gateway", STORMS[-1], connections=CROWD_CONNECTIONS)
         rate = seen.per_second(HELD, first_second=after, last_second=seconds)
         self._keep("recovery", seen)
         self.report.set(recovery=rate / self.peak)
         self.report.say(f"recovery: {rate:,.0f}/s from {after:g} s after the storm, {rate / self.peak:.1%} of the peak")
 
-    async def _storm(self, times: int) -> None:
+    async def _storm(self, name: str, times: int, *, connections: int) -> None:
         seconds = self.scale.storm_seconds
         dues = poisson(self.peak * times, seconds, dice=self.dice)
         # Who was refused asks again with the same bytes, so the supply does not run out.
-        supply = self._asks(PER_SECOND_MAX * seconds + 2 * STORM_CONNECTIONS)
-        async with lines(self.stand.port_of[WORKER], STORM_CONNECTIONS) as on:
+        supply = self._asks(PER_SECOND_MAX * seconds + 2 * connections)
+        async with lines(self.stand.port_of[WORKER], connections) as on:
             worker, store = self._clocks()
             seen = await open_loop(on, supply, dues, wait=False, again=_AGAIN)
             worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
@@ -140,16 +141,25 @@ class Steady:
         good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, until_second=seconds) / seconds
         reached, due = seen.sent / seconds / self.peak, len(dues) / seconds / self.peak
         refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
-        self._keep(f"overload_{times}x", seen, due=due, reached=reached, worker_seconds=worker, valkey_seconds=store)
+        self._keep(
+            f"overload_{name}",
+            seen,
+            connections=connections,
+            due=due,
+            reached=reached,
+            worker_seconds=worker,
+            valkey_seconds=store,
+        )
         self.report.set(
             **{
-                f"goodput_{times}x": good / self.peak,
-                f"offered_{times}x": reached,
-                f"refused_p99_ms_{times}x": refused_p99,
+                f"goodput_{name}": good / self.peak,
+                f"offered_{name}": reached,
+                f"refused_p99_ms_{name}": refused_p99,
             }
         )
         self.report.say(
-            f"overload {times}x: goodput {good / self.peak:.1%} of the peak; due {due:.1f}x, reached the worker"
+            f"overload {name}, {connections:,} connections: goodput {good / self.peak:.1%} of the peak;"
+            f" due {due:.1f}x, reached the worker"
             f" {reached:.1f}x ({seen.turned_away:,} found no connection); {seen.statuses};"
             f" p99 held {seen.p_ms(99, HELD):.0f}, refused {refused_p99:.0f} ms;"
             f" longest silence {seen.silence_ms:.0f} ms"
@@ -223,6 +233,14 @@ def summary(seen: Seen) -> dict[str, object]:
         },
         "generator_late_ms": {f"p{percentile:g}": seen.lag_ms(percentile) for percentile in (50, 99, 100)},
     }
+
+
+def _door() -> int:
+    """
+    How many connections the gateway opens to a worker; where it sets no bound, a crowd's.
+    """
+    found = re.search(r"\$\{QUOTA_API\}[^;]*\bmax_conns=(\d+)", GATEWAY.read_text())
+    return int(found[1]) if found else CROWD_CONNECTIONS
 
 
 def _only(seen: Seen, *expected: int) -> None:
