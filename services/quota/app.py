@@ -14,6 +14,7 @@ import msgspec
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
+from kernel.errors import Retryable
 from kernel.http.application import application
 from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
@@ -28,12 +29,14 @@ from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
+from services.quota.stores.histories import Gate, Histories
 from services.quota.stores.holds import Holds
 from services.quota.stores.ledger import Ledger, refuse_forgetful
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Whole
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
+from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
@@ -45,9 +48,11 @@ async def api(process: Process) -> None:
     The hot path: any number of these.
     """
     settings = settings_of(ApiSettings)
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
-    catalogue, free, holds = Catalogue(valkey, keys, now_ms), FreePlaces(valkey, keys), Holds(valkey, keys)
-    await catalogue.load()
+    keys = Keys(settings.valkey.partitions)
+    gate = Gate(keys)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, gate)
+    catalogue, free, holds = Catalogue(valkey, keys, now_ms, gate), FreePlaces(valkey, keys), Holds(valkey, keys)
+    await _learn_if_compared(catalogue, gate)
     process.spawn("catalogue", catalogue.keep_fresh())
 
     tokens = TokenVerifier(now_ms)
@@ -83,10 +88,11 @@ async def worker(process: Process) -> None:
     Follows booking, looks after claims, shows the books.
     """
     settings = settings_of(BackstageSettings)
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    keys = Keys(settings.valkey.partitions)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, Gate(keys))
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
-    following = Following(Holds(valkey, keys), claims)
+    following = Following(Holds(valkey, keys, cleared_only=True), claims)
     for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())
@@ -97,15 +103,18 @@ async def worker(process: Process) -> None:
 
 async def relay(process: Process) -> None:
     """
-    Tells Kafka what Valkey has decided.
+    Tells Kafka what Valkey has decided, and clears Valkeys whose history has been compared.
     """
     settings = settings_of(BackstageSettings)
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    keys = Keys(settings.valkey.partitions)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, gate=None)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
     telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
-    watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling))
+    clearing = Clearing(Histories(valkey, keys), settings.kafka, partitions=keys.partitions)
+    watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling, clearing))
     process.spawn("watermarks", watermarks.run())
     process.spawn("relay", telling.run())
+    process.spawn("clearing", clearing.run())
     process.ready_when("relay", _says(lambda: telling.telling))
 
 
@@ -142,10 +151,25 @@ def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-async def _open_valkey(process: Process, settings: ValkeySettings, keeping: DurabilitySettings) -> Valkey:
-    client = await process.open(valkey_client(settings))
-    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
+async def _learn_if_compared(catalogue: Catalogue, gate: Gate) -> None:
+    """
+    A boot does not wait for a comparison: until there is one, every answer is `not_ready`.
+    """
+    try:
+        await catalogue.load()
+    except Retryable:
+        if not gate.refuses:
+            raise
+
+
+async def _open_valkey(
+    process: Process, settings: ValkeySettings, keeping: DurabilitySettings, gate: Gate | None
+) -> Valkey:
     if keeping.durability == DISK:
-        await refuse_forgetful(valkey)
+        # Over a connection of its own: how a server is set up is no question of its history.
+        async with valkey_client(settings) as client:
+            await refuse_forgetful(Valkey(client, timeout_seconds=settings.call_timeout_seconds))
+    client = await process.open(valkey_client(settings, gate and gate.greet))
+    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
     process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)
     return valkey

@@ -25,9 +25,13 @@ class Holds:
     Holds of all slots.
     """
 
-    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+    def __init__(self, valkey: Valkey, keys: Keys, *, cleared_only: bool = False) -> None:
+        """
+        `cleared_only`: plans are applied only where the history has been compared with booking's.
+        """
         self._valkey = valkey
         self._keys = keys
+        self._cleared_only = cleared_only
 
     async def of_account(self, account_id: str, reservation_id: str) -> Reservation | None:
         """
@@ -98,6 +102,7 @@ class Holds:
             plan.channel,
             int(plan.closed),
             _plan_json.encode(plan),
+            int(self._cleared_only),
         ]
         keys = [
             self._keys.slot(slot_id),

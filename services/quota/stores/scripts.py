@@ -91,6 +91,7 @@ class ApplySlotCode(enum.IntEnum):
     APPLIED = 1
     NOT_NEWER = 0
     UNBALANCED = -1
+    STOPPED = -2
 
 
 class ReleaseCode(enum.IntEnum):
@@ -128,6 +129,17 @@ class AskGiveBackCode(enum.IntEnum):
     CONFIRMED = -3
 
 
+class ClearCode(enum.IntEnum):
+    """
+    What `clear` answers.
+    """
+
+    CLEARED = 1
+    UNCLEARED = 0
+    BEHIND = -1
+    STOPPED = -2
+
+
 CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "decide": DecideCode,
     "reserve": ReserveCode,
@@ -137,5 +149,6 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "release": ReleaseCode,
     "confirm": ConfirmCode,
     "ask_give_back": AskGiveBackCode,
+    "clear": ClearCode,
 }
 """Which enum speaks for which script."""
