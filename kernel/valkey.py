@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from kernel.packing import PackedConnection
 from kernel.settings import ValkeySettings
 
 Greet = Callable[[AbstractConnection], Awaitable[None]]
@@ -33,6 +34,7 @@ async def valkey_client(settings: ValkeySettings, greet: Greet | None = None) ->
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
         redis_connect_func=greet,
+        **({"connection_class": PackedConnection} if settings.url.startswith("redis://") else {}),
     )
     client: Redis = Redis.from_pool(pool)
     try:

@@ -68,6 +68,30 @@ class Keys:
         """
         return f"{{q{partition:02d}}}:hold:*"
 
+    def hold_tag(self, partition: int) -> str:
+        """
+        What the keys of a partition's holds begin with, up to the tag's end.
+        """
+        return f"{{q{partition:02d}"
+
+    def is_hold(self, key: str) -> bool:
+        """
+        Whether a key, or its beginning, is of a hold.
+        """
+        return "}:hold:" in key
+
+    def any_hold(self) -> str:
+        """
+        What SCAN looks for to find the holds of all partitions.
+        """
+        return "{q*}:hold:*"
+
+    def any_claims(self) -> str:
+        """
+        What SCAN looks for to find the claims of all accounts.
+        """
+        return "{c*}:claims:*"
+
     def office(self, office_id: str) -> str:
         """
         Hash: free places of an office by slot id.
@@ -97,6 +121,12 @@ class Keys:
         Hash: epoch and seq of the last decision, plans revision, and `stopped` while nothing may be sold.
         """
         return f"{{q{partition:02d}}}:seq"
+
+    def claims_prefix(self, tag: int) -> str:
+        """
+        What is in front of the account in the key of its claims.
+        """
+        return f"{{c{tag:02d}}}:claims:"
 
     def claims(self, account_id: str) -> str:
         """

@@ -73,3 +73,13 @@ class BackstageSettings:
     valkey: ValkeySettings
     kafka: KafkaSettings
     keeping: DurabilitySettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildSettings:
+    """
+    The commands that stop and restore.
+    """
+
+    valkey: ValkeySettings
+    kafka: KafkaSettings

@@ -140,6 +140,25 @@ class ClearCode(enum.IntEnum):
     STOPPED = -2
 
 
+class RestoreSlotCode(enum.IntEnum):
+    """
+    What `restore_slot` answers.
+    """
+
+    RESTORED = 1
+    UNBALANCED = -1
+    NOT_YOURS = -2
+
+
+class ReopenCode(enum.IntEnum):
+    """
+    What `reopen` answers.
+    """
+
+    REOPENED = 1
+    NOT_YOURS = -1
+
+
 CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "decide": DecideCode,
     "reserve": ReserveCode,
@@ -150,5 +169,7 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "confirm": ConfirmCode,
     "ask_give_back": AskGiveBackCode,
     "clear": ClearCode,
+    "restore_slot": RestoreSlotCode,
+    "reopen": ReopenCode,
 }
 """Which enum speaks for which script."""
