@@ -67,7 +67,9 @@ async def _piped(
     readable, writable = os.pipe()
     try:
         writer = await _start("booking", booking, env, stdout=writable, stderr=asyncio.subprocess.PIPE)
-        reader = await _start("quota", quota, env, stdin=readable, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+        reader = await _start(
+            "quota", quota, env, stdin=readable, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
     finally:
         os.close(readable)
         os.close(writable)
@@ -79,7 +81,9 @@ async def _piped(
             )
             codes = await writer.wait(), await reader.wait()
     except TimeoutError:
-        raise StackError(f"the rebuild did not end within {DEADLINE_SECONDS:g} s: what is stopped stays stopped") from None
+        raise StackError(
+            f"the rebuild did not end within {DEADLINE_SECONDS:g} s: what is stopped stays stopped"
+        ) from None
     finally:
         for process in (writer, reader):
             if process.returncode is None:
@@ -90,7 +94,9 @@ async def _piped(
     return out
 
 
-async def _start(room: str, arguments: Sequence[str], env: Mapping[str, str], **streams: Any) -> asyncio.subprocess.Process:
+async def _start(
+    room: str, arguments: Sequence[str], env: Mapping[str, str], **streams: Any
+) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

@@ -1,5 +1,5 @@
 """
-Which process or command of booking this is: `python -m services.booking api|worker|migrate|seed|window|export|snapshot`.
+Which process or command of booking this is: `python -m services.booking api|worker|migrate|…`.
 
 Called by the supervisor and by `antrean`. Processes live in `app.py`; commands do one
 thing in one transaction, say what they did in a line, and end.

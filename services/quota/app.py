@@ -29,7 +29,7 @@ from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
-from services.quota.stores.histories import Gate, Histories
+from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.holds import Holds
 from services.quota.stores.ledger import Ledger, refuse_forgetful
 from services.quota.stores.outbox import Outbox
@@ -49,10 +49,10 @@ async def api(process: Process) -> None:
     """
     settings = settings_of(ApiSettings)
     keys = Keys(settings.valkey.partitions)
-    gate = Gate(keys)
-    valkey = await _open_valkey(process, settings.valkey, settings.keeping, gate)
-    catalogue, free, holds = Catalogue(valkey, keys, now_ms, gate), FreePlaces(valkey, keys), Holds(valkey, keys)
-    await _learn_if_compared(catalogue, gate)
+    greeter = Greeter(keys)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, greeter)
+    catalogue, free, holds = Catalogue(valkey, keys, now_ms, greeter), FreePlaces(valkey, keys), Holds(valkey, keys)
+    await _learn_if_compared(catalogue, greeter)
     process.spawn("catalogue", catalogue.keep_fresh())
 
     tokens = TokenVerifier(now_ms)
@@ -89,7 +89,7 @@ async def worker(process: Process) -> None:
     """
     settings = settings_of(BackstageSettings)
     keys = Keys(settings.valkey.partitions)
-    valkey = await _open_valkey(process, settings.valkey, settings.keeping, Gate(keys))
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, Greeter(keys))
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
     following = Following(Holds(valkey, keys, cleared_only=True), claims)
@@ -107,7 +107,7 @@ async def relay(process: Process) -> None:
     """
     settings = settings_of(BackstageSettings)
     keys = Keys(settings.valkey.partitions)
-    valkey = await _open_valkey(process, settings.valkey, settings.keeping, gate=None)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, greeter=None)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
     telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
     clearing = Clearing(Histories(valkey, keys), settings.kafka, partitions=keys.partitions)
@@ -151,25 +151,25 @@ def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-async def _learn_if_compared(catalogue: Catalogue, gate: Gate) -> None:
+async def _learn_if_compared(catalogue: Catalogue, greeter: Greeter) -> None:
     """
     A boot does not wait for a comparison: until there is one, every answer is `not_ready`.
     """
     try:
         await catalogue.load()
     except Retryable:
-        if not gate.refuses:
+        if not greeter.refuses:
             raise
 
 
 async def _open_valkey(
-    process: Process, settings: ValkeySettings, keeping: DurabilitySettings, gate: Gate | None
+    process: Process, settings: ValkeySettings, keeping: DurabilitySettings, greeter: Greeter | None
 ) -> Valkey:
     if keeping.durability == DISK:
         # Over a connection of its own: how a server is set up is no question of its history.
         async with valkey_client(settings) as client:
             await refuse_forgetful(Valkey(client, timeout_seconds=settings.call_timeout_seconds))
-    client = await process.open(valkey_client(settings, gate and gate.greet))
+    client = await process.open(valkey_client(settings, greeter.greet if greeter else None))
     valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
     process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)
     return valkey

@@ -17,6 +17,13 @@ def office_of(slot_id: str) -> str:
     return slot_id.partition(".")[0]
 
 
+def is_hold(key: str) -> bool:
+    """
+    Whether a key, or its beginning, is of a hold.
+    """
+    return "}:hold:" in key
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Keys:
     """
@@ -73,12 +80,6 @@ class Keys:
         What the keys of a partition's holds begin with, up to the tag's end.
         """
         return f"{{q{partition:02d}"
-
-    def is_hold(self, key: str) -> bool:
-        """
-        Whether a key, or its beginning, is of a hold.
-        """
-        return "}:hold:" in key
 
     def any_hold(self) -> str:
         """

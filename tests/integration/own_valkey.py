@@ -34,9 +34,11 @@ class Server:
         self.folder.mkdir(exist_ok=True)
         config = self.folder / "valkey.conf"
         config.write_text(CONFIG.format(port=self.port, folder=self.folder))
-        command = [str(binary()), str(config), *options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._spawn([str(binary()), str(config), *options])
         await self._answers()
+
+    def _spawn(self, command: list[str]) -> None:
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     async def _answers(self) -> None:
         give_up_at = time.monotonic() + START_SECONDS

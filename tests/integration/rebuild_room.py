@@ -51,6 +51,10 @@ class House:
             plans += await slot_store.read(connection, await self.booking.slots(office_id="jayapura"))
         await self.quota.holds.apply(plans)
 
+    async def public_slots(self, *, office_id: str = "bandung") -> list[str]:
+        """Slots people can have places of."""
+        return [one for one in await self.booking.slots(office_id=office_id) if one.endswith(".online")]
+
     async def take(self, count: int, slot_id: str, *, persons: int = 2) -> dict[Ask, tuple[int, ...]]:
         """So many families get places, and are told so."""
         told = {}

@@ -2,7 +2,6 @@
 A Valkey that has started anew, lost writes or been replaced: nobody sells from it before it has been compared.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +15,7 @@ from kernel.kafka.producer import Producer, kafka_producer
 from kernel.settings import KafkaSettings, ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota.domain.decisions import Held
-from services.quota.stores.histories import Gate, Histories
+from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.scripts import ApplySlotCode, ClearCode
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.clearing import Clearing, told_last
@@ -41,11 +40,11 @@ def kafka(fresh_broker: Any) -> KafkaSettings:
 
 
 @asynccontextmanager
-async def gated(server: Server) -> AsyncIterator[tuple[Room, Gate]]:
+async def gated(server: Server) -> AsyncIterator[tuple[Room, Greeter]]:
     """A worker's stores as `app.py` wires them: every connection is greeted."""
-    gate = Gate(Room(None).keys)  # type: ignore[arg-type]
-    async with valkey_client(ValkeySettings(url=server.url, partitions=PARTITIONS), gate.greet) as client:
-        yield Room(Valkey(client, timeout_seconds=2.0)), gate
+    greeter = Greeter(Room(None).keys)  # type: ignore[arg-type]
+    async with valkey_client(ValkeySettings(url=server.url, partitions=PARTITIONS), greeter.greet) as client:
+        yield Room(Valkey(client, timeout_seconds=2.0)), greeter
 
 
 @asynccontextmanager
@@ -71,11 +70,11 @@ async def test_a_new_valkey_sells_nothing_before_booking_has_spoken(server: Serv
     """
     A connection is refused until every partition has been compared; then the same worker sells.
     """
-    async with gated(server) as (worker, gate), backstage(server, kafka) as (relay, clearing):
+    async with gated(server) as (worker, greeter), backstage(server, kafka) as (relay, clearing):
         await clearing.turn()
         with pytest.raises(Retryable, match="has not been compared"):
             await worker.decider.decide(ask())
-        refused = gate.refuses
+        refused = greeter.refuses
         await says(clearing, *NOBODY_KNOWS[1:])
         await clearing.turn()
         without_one = await codes(relay)
@@ -87,7 +86,7 @@ async def test_a_new_valkey_sells_nothing_before_booking_has_spoken(server: Serv
         assert {ClearCode.UNCLEARED} == without_one
         assert {ClearCode.CLEARED} == await codes(relay)
         assert isinstance(await worker.decider.decide(ask()), Held)
-        assert not gate.refuses
+        assert not greeter.refuses
 
 
 async def test_a_restart_with_all_its_files_is_cleared_again_and_loses_nothing(
@@ -178,12 +177,12 @@ async def test_an_emptied_valkey_takes_no_plan_and_sells_nothing(server: Server,
     """
     FLUSHALL hangs up on nobody: what is open stays open, and still a new plan is not applied to nothing.
     """
-    async with gated(server) as (worker, gate), backstage(server, kafka) as (relay, clearing):
+    async with gated(server) as (worker, greeter), backstage(server, kafka) as (relay, clearing):
         await says(clearing, *NOBODY_KNOWS)
         await clearing.turn()
         follower = worker.holds.__class__(worker.valkey, worker.keys, cleared_only=True)
         await follower.apply([plan()])
-        catalogue = worker.catalogue().__class__(worker.valkey, worker.keys, lambda: 0, gate)
+        catalogue = worker.catalogue().__class__(worker.valkey, worker.keys, lambda: 0, greeter)
         await catalogue.load()
         known = len(catalogue.slots)
         await relay.valkey.call("FLUSHALL")
@@ -202,7 +201,7 @@ async def test_an_emptied_valkey_takes_no_plan_and_sells_nothing(server: Server,
 
 
 async def test_a_promoted_replica_is_another_history_and_decides_nothing_while_it_follows(
-    server: Server, kafka: KafkaSettings, tmp_path: Path
+    server: Server, kafka: KafkaSettings, tmp_path: Path, eventually: Any
 ) -> None:
     """
     A replica refuses connections; promoted it carries its master's mark, and is compared all the same.
@@ -213,7 +212,11 @@ async def test_a_promoted_replica_is_another_history_and_decides_nothing_while_i
             await clearing.turn()
             await worker.holds.apply([plan()])
             await plain.replicaof("127.0.0.1", str(server.port))
-            await in_step(plain)
+
+            async def follows() -> bool:
+                return (await plain.info("replication")).get("master_link_status") == "up"
+
+            await eventually(follows, within_seconds=15)
         async with gated(replica) as (worker, _), backstage(replica, kafka) as (relay, clearing):
             with pytest.raises(Retryable, match="is a replica"):
                 await worker.decider.decide(ask())
@@ -225,13 +228,6 @@ async def test_a_promoted_replica_is_another_history_and_decides_nothing_while_i
 
             assert {ClearCode.CLEARED} == await codes(relay)
             assert isinstance(await worker.decider.decide(ask()), Held)
-
-
-async def in_step(replica: Any) -> None:
-    """Wait until a replica has all of its master."""
-    async with asyncio.timeout(15):
-        while (await replica.info("replication")).get("master_link_status") != "up":
-            await asyncio.sleep(0.05)
 
 
 async def test_without_kafka_nothing_is_cleared(server: Server) -> None:

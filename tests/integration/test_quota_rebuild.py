@@ -2,22 +2,24 @@
 Valkey rebuilt from booking's snapshot: the same places to the same people, again and again, and nothing sold twice.
 """
 
+import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contracts.events import BookingConfirmed, BookingExpired, ReservationHeld, SlotApplied
+from kernel.errors import Retryable
 from services.booking.use_cases import cancelling, snapshotting
 from services.quota.domain.decisions import Held
+from services.quota.rebuild import chunks_of
 from services.quota.stores.restores import Restores
 from services.quota.use_cases.comparing import compare
+from services.quota.use_cases.following import Following
 from services.quota.use_cases.restoring import RebuildRefused, Restoring
-from tests.integration.quota_room import ask
-from tests.integration.rebuild_room import ALL, MARK, House, chunks_of, house
-from contracts.events import SlotApplied, ReservationHeld
-from kernel.errors import Retryable
-import io
+from tests.integration.quota_room import ask, said
+from tests.integration.rebuild_room import ALL, MARK, House, house
 
 
 @pytest.fixture
@@ -36,23 +38,22 @@ async def test_an_emptied_valkey_comes_back_as_it_was(home: House) -> None:
     """
     Books, seats and claims are as before; every reservation is answered again, and the next one gets the next number.
     """
-    [slot_id, other] = (await home.booking.slots())[:2]
+    [slot_id, other] = (await home.public_slots())[:2]
     told = await home.take(3, slot_id) | await home.take(2, other, persons=1)
     await home.record(await home.untold())
     [gone, *_] = told
     async with home.booking.db.transaction() as connection:
-        await cancelling.cancel(
-            connection, gone.reservation_id, account_id=gone.account_id, reason="change_of_plans"
-        )
+        await cancelling.cancel(connection, gone.reservation_id, account_id=gone.account_id, reason="change_of_plans")
     await home.quota.valkey.run(home.quota.holds.release_call(slot_id, gone.reservation_id, reason="cancelled"))
     before = await home.books()
     await wiped(home)
     report = await home.rebuild()
+    after = await home.books()
     answers = {asked: await home.quota.decider.decide(asked) for asked in told}
     next_one = await home.quota.decider.decide(ask(slot_id, persons=2))
 
     assert (0, 0, len(before)) == (len(report.differences), len(report.affected), report.slots)
-    assert before == {slot_id: books for slot_id, books in before.items()}
+    assert before == after
     assert [answers[asked].seats for asked in told if asked is not gone] == [
         seats for asked, seats in told.items() if asked is not gone
     ]
@@ -65,7 +66,7 @@ async def test_the_books_after_a_rebuild_are_the_books_before(home: House) -> No
     """
     Counters of every slot are equal, whichever way the places went.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     await home.take(4, slot_id)
     await home.record(await home.untold())
     before, seats = await home.books(), await home.seats_in_valkey()
@@ -80,7 +81,7 @@ async def test_a_rebuild_twice_is_a_rebuild_once_in_a_later_epoch(home: House) -
     """
     Doing it again changes nothing but the epoch.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     await home.take(2, slot_id)
     await home.record(await home.untold())
     await wiped(home)
@@ -99,7 +100,7 @@ async def test_what_was_acknowledged_and_never_recorded_is_told_again_and_honour
     """
     A hold booking never heard of keeps its places while they are free; where they are another's it is named.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     first = await home.take(1, slot_id)
     await home.record(await home.untold())
     unheard = await home.take(1, slot_id)
@@ -125,7 +126,7 @@ async def test_a_rebuild_that_breaks_off_sells_nothing_and_is_taken_up_again(hom
     """
     Half a snapshot is refused, the partitions stay stopped, and what nobody has recorded is still found.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     await home.take(2, slot_id)
     await home.record(await home.untold())
     [unheard] = await home.take(1, slot_id)
@@ -159,7 +160,7 @@ async def test_one_partition_is_rebuilt_while_the_others_sell(home: House) -> No
     """
     Only its slots are stopped and written; holds elsewhere are not touched.
     """
-    here, there = (await home.booking.slots())[0], (await home.booking.slots(office_id="jayapura"))[0]
+    here, there = (await home.public_slots())[0], (await home.public_slots(office_id="jayapura"))[0]
     told = await home.take(2, here)
     elsewhere = await home.take(2, there)
     await home.record(await home.untold())
@@ -184,7 +185,7 @@ async def test_a_wish_to_give_back_that_was_never_told_is_told_after_the_rebuild
     """
     The mark is on the hold, and its event goes on in the new epoch.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     [asked] = await home.take(1, slot_id)
     await home.record(await home.untold())
     await home.quota.holds.ask_give_back(asked.account_id, asked.reservation_id)
@@ -199,7 +200,7 @@ async def test_the_dry_run_finds_every_difference_and_writes_nothing(home: House
     """
     A lost hold, a hold nobody recorded and a wrong counter are named.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     [lost] = await home.take(1, slot_id)
     await home.record(await home.untold())
     [unheard] = await home.take(1, slot_id)
@@ -218,7 +219,7 @@ async def test_a_difference_that_is_left_keeps_everything_closed(home: House, mo
     """
     A value that does not stand as written is named, and the partitions stay stopped.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     [asked] = await home.take(1, slot_id)
     await home.record(await home.untold())
     key = home.quota.keys.hold(slot_id, asked.reservation_id)
@@ -250,7 +251,7 @@ async def test_late_events_of_the_old_epoch_are_recorded_where_the_place_is_free
     """
     What Kafka brings after the rebuild is honoured, or displaced when the new epoch was quicker.
     """
-    slot_id = (await home.booking.slots())[0]
+    slot_id = (await home.public_slots())[0]
     early = await home.take(1, slot_id)
     late = await home.take(2, slot_id)
     events = await home.untold()
@@ -269,3 +270,25 @@ def is_late(envelope: Any, late: Any) -> bool:
     """Of a hold among these."""
     event = envelope.event
     return isinstance(event, ReservationHeld) and event.reservation_id in {one.reservation_id for one in late}
+
+
+async def test_what_booking_says_meanwhile_waits_and_takes_effect_afterwards(home: House) -> None:
+    """
+    An end and a payment that are heard while a partition is stopped change nothing, and nothing is forgotten.
+    """
+    slot_id = (await home.public_slots())[0]
+    [ended, paid] = await home.take(2, slot_id)
+    await home.record(await home.untold())
+    snapshot, following = await home.snapshot(), Following(home.quota.holds, home.quota.claims)
+    news = [said(BookingExpired, ended), said(BookingConfirmed, paid, ntpn="1", amount_rupiah=1, paid_at_ms=1)]
+    await home.restores.stop(ALL, MARK)
+    with pytest.raises(Retryable, match="are stopped"):
+        await following.bookings(news)
+    with pytest.raises(Retryable, match="waits for its rebuild"):
+        await home.quota.holds.ask_give_back(paid.account_id, paid.reservation_id)
+    await home.rebuild(snapshot)
+    await following.bookings(news)
+    books = (await home.books())[slot_id]
+
+    assert (0, 2) == (books["held"], books["confirmed"])
+    assert [(slot_id, 3), (slot_id, 4)] == await home.seats_in_valkey()

@@ -5,7 +5,8 @@ Called by the snapshotting use case inside one transaction. Bookings come out of
 copies them, tab-separated, without a Python object each: a million of them take seconds.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PERSONS, KEEPS_PLACES
@@ -16,7 +17,7 @@ COPY_SECONDS_MAX = 600.0
 ENDED_DAYS = 30
 """Who asks again for what ended longer ago than this is told by booking, not by quota."""
 
-Take = Callable[[bytes], Awaitable[None]]
+Take = Callable[[bytes], Coroutine[Any, Any, None]]
 
 
 async def lines(connection: Connection) -> dict[Line, int]:

@@ -18,7 +18,7 @@ from kernel.errors import Retryable
 from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.keys import Keys
-from services.quota.stores.histories import Gate
+from services.quota.stores.histories import Greeter
 from services.quota.stores.valkey import Command, Valkey, number_of, text_of
 
 log = get_logger(__name__)
@@ -38,11 +38,11 @@ class Catalogue:
     Plans by slot and by office.
     """
 
-    def __init__(self, valkey: Valkey, keys: Keys, now_ms: NowMs, gate: Gate | None = None) -> None:
+    def __init__(self, valkey: Valkey, keys: Keys, now_ms: NowMs, greeter: Greeter | None = None) -> None:
         """
-        With a gate, a partition whose mark is not of a server that was greeted counts as stopped.
+        With a greeter, a partition whose mark is not of a server that was greeted counts as stopped.
         """
-        self._gate = gate
+        self._greeter = greeter
         self._valkey = valkey
         self._keys = keys
         self._local_now_ms = now_ms
@@ -64,7 +64,7 @@ class Catalogue:
         """
         No plan is known at all, or none that Valkey may sell from: nothing to sell, and nothing to say about it.
         """
-        return not self._slots or (self._gate is not None and self._gate.refuses)
+        return not self._slots or (self._greeter is not None and self._greeter.refuses)
 
     @property
     def slots(self) -> Mapping[str, SlotPlanned]:
@@ -120,7 +120,7 @@ class Catalogue:
         stopped = set()
         for partition, state, changes in zip(partitions, replies[1::2], replies[2::2], strict=True):
             epoch, newest = text_of(state[0]), number_of(state[1])
-            if state[2] is not None or not (self._gate is None or self._gate.knows(state[3])):
+            if state[2] is not None or not (self._greeter is None or self._greeter.knows(state[3])):
                 stopped.add(partition)
             if self._is_another_history(partition, epoch, newest):
                 self._forget(partition)

@@ -2,7 +2,7 @@
 Whether a Valkey may be sold from: every server is compared with what is recorded elsewhere before it decides.
 
 A restart, a promotion and a copy of the data each give a server another identity (its run id
-and its replication id), and a partition is cleared for one identity only. `Gate` looks at that on
+and its replication id), and a partition is cleared for one identity only. `Greeter` looks at that on
 every new connection, before anything else is sent over it: a server that has restarted has
 hung up on everybody, so nobody can decide on it unasked. `Histories` is how the relay
 compares and clears. Called by wiring and by the relay.
@@ -45,7 +45,7 @@ class Standing(NamedTuple):
     end: Position
 
 
-class Gate:
+class Greeter:
     """
     A process's guard at its connections.
     """
@@ -95,7 +95,7 @@ class Histories:
         """
         How every partition stands.
         """
-        return await self._run({partition: ("", "") for partition in range(self._keys.partitions)})
+        return await self._run(dict.fromkeys(range(self._keys.partitions), ("", "")))
 
     async def clear(self, known: Mapping[int, Position]) -> dict[int, Standing]:
         """

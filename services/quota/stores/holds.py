@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from contracts.events import SlotPlanned
+from kernel.errors import Retryable
 from services.quota.domain.decisions import GiveBack, HoldState, Reservation
 from services.quota.domain.records import claims_record, hold_record
 from services.quota.keys import Keys, office_of
@@ -81,6 +82,8 @@ class Holds:
                 [reservation_id, account_id],
             )
         )
+        if code == AskGiveBackCode.STOPPED:
+            raise Retryable(f"partition {partition} waits for its rebuild")
         return GiveBack[AskGiveBackCode(code).name], HoldState(text_of(state)) if state else None
 
     async def apply(self, plans: Sequence[SlotPlanned]) -> list[tuple[ApplySlotCode, int]]:

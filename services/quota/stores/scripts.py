@@ -103,6 +103,7 @@ class ReleaseCode(enum.IntEnum):
     ALREADY_RELEASED = 0
     UNKNOWN_HOLD = -1
     UNBALANCED = -2
+    STOPPED = -3
 
 
 class ConfirmCode(enum.IntEnum):
@@ -115,6 +116,7 @@ class ConfirmCode(enum.IntEnum):
     UNKNOWN_HOLD = -1
     UNBALANCED = -2
     ENDED = -3
+    STOPPED = -4
 
 
 class AskGiveBackCode(enum.IntEnum):
@@ -127,6 +129,7 @@ class AskGiveBackCode(enum.IntEnum):
     UNKNOWN_HOLD = -1
     ENDED = -2
     CONFIRMED = -3
+    STOPPED = -4
 
 
 class ClearCode(enum.IntEnum):

@@ -10,7 +10,7 @@ from typing import Final
 
 from services.quota.domain.rebuilding import RELEASED, Batch, Restored
 from services.quota.domain.records import HoldRecord, hold_record
-from services.quota.keys import Keys
+from services.quota.keys import Keys, is_hold
 from services.quota.stores.restores import Restores
 from services.quota.use_cases.restoring import ACTIVE, Affected, Report, as_counted, id_of, restored_of
 
@@ -27,7 +27,7 @@ async def compare(
     there = {key: hold for key, hold in (await restores.holds(partitions)).items() if hold.state in ACTIVE}
     report = Report(partitions=len(partitions))
     async for lines in chunks:
-        holds = _holds_of(restored.read(lines), keys)
+        holds = _holds_of(restored.read(lines))
         report.differences += await _holds_that_differ(restores, holds)
         for key in holds:
             there.pop(key, None)
@@ -41,10 +41,10 @@ async def compare(
     return report
 
 
-def _holds_of(batch: Batch, keys: Keys) -> dict[str, bytes]:
+def _holds_of(batch: Batch) -> dict[str, bytes]:
     holds: dict[str, bytes] = {}
     for prefix, some in batch.items():
-        if keys.is_hold(prefix):
+        if is_hold(prefix):
             holds |= zip(some[::2], some[1::2], strict=True)  # type: ignore[arg-type]  # keys and values take turns
     return holds
 

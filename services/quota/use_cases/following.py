@@ -36,6 +36,7 @@ _REASONS: dict[type[BookingEvent], str] = {
 SEAT_TAKEN = "seat_taken"
 """Why booking displaced a hold whose numbers another active booking has."""
 _STRANGE = (ConfirmCode.UNKNOWN_HOLD, ConfirmCode.ENDED, ReleaseCode.UNKNOWN_HOLD)
+_STOPPED = (ConfirmCode.STOPPED, ReleaseCode.STOPPED)
 _UNBALANCED = (ConfirmCode.UNBALANCED, ReleaseCode.UNBALANCED)
 
 
@@ -86,6 +87,10 @@ class Following:
                 continue
             subjects.append(booking)
         codes = await self._holds.resolve(calls)
+        stopped = [
+            one.slot_id for one, code in zip(subjects, codes, strict=True) if any(code is each for each in _STOPPED)
+        ]
+        _wait_for(stopped)
         # Claims go after their holds: as long as a place is held, its persons are taken.
         await self._claims.give_back(
             [Claim(booking.account_id, booking.booking_id, booking.slot_id) for booking in ended], ended=True

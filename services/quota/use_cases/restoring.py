@@ -1,5 +1,5 @@
 """
-Rebuilding: partitions are stopped, written anew from booking's snapshot, read back, compared, and opened in a new epoch.
+Rebuilding: partitions are stopped, written from booking's snapshot, read back, compared, opened in a new epoch.
 
 Called by the `stop` and `restore` commands. Booking's snapshot is the truth about who has which place;
 what Valkey holds beyond it was acknowledged to somebody and never recorded, so it is told again
@@ -190,7 +190,9 @@ class Restoring:
             await self._restores.write(self._restored.left_claims())
         if self._accounts_there:
             written = self._restores.written()
-            await self._restores.delete([key for key in map(self._keys.claims, self._accounts_there) if key not in written])
+            await self._restores.delete(
+                [key for key in map(self._keys.claims, self._accounts_there) if key not in written]
+            )
         await self._keep_promises([one for one in affected if one.honoured])
 
     async def _keep_promises(self, honoured: Sequence[Affected]) -> None:
@@ -265,8 +267,10 @@ class Restoring:
             )
         for reservation_id, slot_id, account_id in self._asked_back(affected):
             facts.setdefault(self._keys.partition_of(slot_id), []).append(
-                ["type", "give_back_asked", "slot_id", slot_id, "at_ms", str(at_ms)]
-                + ["reservation_id", reservation_id, "account_id", account_id]
+                [
+                    *("type", "give_back_asked", "slot_id", slot_id, "at_ms", str(at_ms)),
+                    *("reservation_id", reservation_id, "account_id", account_id),
+                ]
             )
         return facts
 
