@@ -7,6 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+import uvloop
 from redis.exceptions import RedisError
 
 from kernel.errors import Retryable
@@ -66,7 +67,7 @@ def _restore(given: argparse.Namespace) -> None:
         sys.exit("not restored: --mark is needed, as `stop` has said it")
     try:
         work = rebuild.restore(settings, given.file, given.partition, mark=given.mark, dry_run=given.dry_run)
-        differences = asyncio.run(work)
+        differences = uvloop.run(work)
     except (RebuildRefused, Retryable, RedisError, OSError, ValueError) as error:
         sys.exit(f"not restored, and nothing is sold until it is: {error}")
     sys.exit(1 if differences else 0)
