@@ -1,5 +1,5 @@
 """
-`python -m loadtests.rebuild`: a million reservations in Postgres, an empty Valkey, and `antrean rebuild`'s own function.
+`python -m loadtests.rebuild`: a million reservations in Postgres, an empty Valkey, and `antrean rebuild`.
 
 Called by hand and by the bench, through `measure`. A stack of stores only, thrown away afterwards;
 bookings are put into Postgres in bulk, two thirds of them paid. The last line is one JSON object.
@@ -30,7 +30,8 @@ CALL_SECONDS: Final = 30.0
 FILL: Final = """
 INSERT INTO booking (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq,
     ntpn, paid_at, amount_rupiah)
-SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / s.slots], ARRAY['per_' || md5('p' || n)],
+SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / s.slots],
+    ARRAY['per_' || md5('p' || n)],
     CASE WHEN n % 3 = 0 THEN 'held' ELSE 'confirmed' END, now() + interval '2 hours', now(), 0, 1, n + 1,
     'n' || n, now(), 350000
 FROM generate_series(0, $1 - 1) AS n
@@ -92,7 +93,9 @@ def main() -> None:
         # Postgres, run as another account when we are root, must be able to pass through.
         Path(name).chmod(0o755)
         try:
-            figures = asyncio.run(measure(Path(name) / "state", holds=given.holds, say=lambda line: print(line, flush=True)))
+            figures = asyncio.run(
+                measure(Path(name) / "state", holds=given.holds, say=lambda line: print(line, flush=True))
+            )
         except StackError as error:
             sys.exit(f"rebuild: {error}")
     print(json.dumps({"rebuild_seconds": figures["seconds"], **figures}), flush=True)

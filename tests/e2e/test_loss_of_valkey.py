@@ -8,10 +8,11 @@ rebuilds with `antrean rebuild`'s own function, and holds every acknowledgement 
 
 import asyncio
 import dataclasses
+import itertools
 import os
-import random
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ Sweep = Callable[[], None]
 Eventually = Callable[..., Any]
 OFFICES = ("bandung", "jayapura", "semarang")
 HOUR_MS = 3_600_000
+PLAN_SECONDS_MAX = 60.0
 DEADLINE = aiohttp.ClientTimeout(total=15)
 MONEY_AND_MAIL = {Kind.MAIL_MISSING, Kind.MAIL_DUPLICATE}
 
@@ -69,7 +71,7 @@ class Site:
     passes: PassKeys
     slots: list[str] = dataclasses.field(default_factory=list)
     acknowledged: dict[Asked, Acknowledged] = dataclasses.field(default_factory=dict)
-    draw: random.Random = dataclasses.field(default_factory=lambda: random.Random(7))
+    turns: Iterator[int] = dataclasses.field(default_factory=itertools.count)
 
     async def ask(self, http: aiohttp.ClientSession, asked: Asked) -> tuple[int, dict[str, Any], dict[str, str]]:
         """One request through the gateway."""
@@ -83,7 +85,7 @@ class Site:
 
     def stranger(self) -> Asked:
         """Somebody new."""
-        return Asked(f"acc_{uuid.uuid4().hex}", uuid.uuid4().hex, self.draw.choice(self.slots))
+        return Asked(f"acc_{uuid.uuid4().hex}", uuid.uuid4().hex, self.slots[next(self.turns) % len(self.slots)])
 
     async def reserve(self, count: int) -> None:
         """So many strangers at once get their places."""
@@ -230,11 +232,12 @@ async def _open_window(site: Site) -> None:
     await rooms.command("booking", "seed", "--offices", str(few), env=site.stack.env)
     offices = [argument for office in OFFICES for argument in ("--office", office)]
     await rooms.command("booking", "window", "open", "--in", "0s", "--for", "2h", *offices, env=site.stack.env)
-    async with aiohttp.ClientSession(timeout=DEADLINE) as http, asyncio.timeout(60):
-        for office in OFFICES:
-            while not (found := await _open_slots(http, site, office)):
-                await asyncio.sleep(0.2)
-            site.slots += found
+    give_up_at = time.monotonic() + PLAN_SECONDS_MAX
+    async with aiohttp.ClientSession(timeout=DEADLINE) as http:
+        while any(not [one for one in site.slots if one.startswith(f"{office}.")] for office in OFFICES):
+            assert time.monotonic() < give_up_at, "quota was not told the window"
+            site.slots = [one for office in OFFICES for one in await _open_slots(http, site, office)]
+            await asyncio.sleep(0.2)
 
 
 def _few_offices(everything: str) -> str:
@@ -246,9 +249,7 @@ async def _open_slots(http: aiohttp.ClientSession, site: Site, office: str) -> l
     async with http.get(f"{site.stack.url}/v1/offices/{office}/availability") as response:
         shown = await response.json(content_type=None)
     return [
-        slot["slot_id"]
-        for slot in shown.get("slots", ())
-        if (slot["channel"], slot["state"]) == ("online", "open")
+        slot["slot_id"] for slot in shown.get("slots", ()) if (slot["channel"], slot["state"]) == ("online", "open")
     ]
 
 
