@@ -236,7 +236,9 @@ async def _open_window(site: Site) -> None:
     async with aiohttp.ClientSession(timeout=DEADLINE) as http:
         while any(not [one for one in site.slots if one.startswith(f"{office}.")] for office in OFFICES):
             assert time.monotonic() < give_up_at, "quota was not told the window"
-            site.slots = [one for office in OFFICES for one in await _open_slots(http, site, office)]
+            found = [one for office in OFFICES for one in await _open_slots(http, site, office)]
+            # Offices in turn, so that whatever is lost is lost in every partition that sells.
+            site.slots = sorted(found, key=lambda slot_id: slot_id.partition(".")[2])
             await asyncio.sleep(0.2)
 
 
