@@ -258,3 +258,18 @@ async def test_the_newest_decision_told_is_the_highest_not_the_last(kafka: Kafka
     last = await told_last(kafka, PARTITIONS)
 
     assert entries[-1].position == last[room.keys.partition_of(SLOT)]
+
+
+async def test_a_server_that_does_not_say_how_it_stands_is_not_used(server: Server, kafka: KafkaSettings) -> None:
+    """
+    An error in the place of a mark is no mark.
+    """
+    async with backstage(server, kafka) as (relay, clearing):
+        await says(clearing, *NOBODY_KNOWS)
+        await clearing.turn()
+        key = relay.keys.seq(7)
+        await relay.valkey.call("DEL", key)
+        await relay.valkey.call("SET", key, "no hash")
+        async with gated(server) as (worker, _):
+            with pytest.raises(Retryable, match="does not say"):
+                await worker.decider.decide(ask())

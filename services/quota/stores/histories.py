@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as ValkeyConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import MovedError, ResponseError
 
 from services.quota.keys import Keys
 from services.quota.stores.outbox import Position
@@ -116,9 +116,11 @@ class Histories:
 async def _reply(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
-    except ResponseError:
+    except MovedError:
         # Another node of the cluster has this partition, and is greeted when it is asked.
         return None
+    except ResponseError as error:
+        raise NotClearedError(f"this Valkey does not say how its partitions stand: {error}") from error
 
 
 def _identity_of(info: Any) -> str | None:
