@@ -76,6 +76,10 @@ bench-reserve: setup ## Measure the reserve path with an open-loop load
 bench-ratio: setup ## Compare a reservation with what it stands on and its rivals, on a stack of its own (minutes)
 	@exec $(BIN)/python -m loadtests.ratio $(BENCH)
 
+.PHONY: bench-drain
+bench-drain: setup ## Measure what a decision costs afterwards: relay, recording, outbox, beside a bare COPY (about a minute)
+	@exec $(BIN)/python -m loadtests.drain $(BENCH)
+
 ##@ The local stack
 
 .PHONY: down

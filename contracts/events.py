@@ -66,6 +66,8 @@ class SlotPlanned(Event, frozen=True, kw_only=True):
     pay_seconds: int = 7200
     """How long a hold waits for money."""
     closed: bool = False
+    return_times: tuple[str, ...] = ()
+    """Local clock times, HH:MM, at which places that came back are offered again; none: after a random delay each."""
 
 
 class QuotaEvent(Event, frozen=True, kw_only=True):

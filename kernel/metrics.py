@@ -85,6 +85,14 @@ def _sample_names() -> Iterator[str]:
 
 http_requests = counter("http_requests_total", "Answers given, by route and status.", ("route", "method", "status"))
 http_request_seconds = histogram("http_request_seconds", "Time from request to answer.", ("route",))
+http_connections = gauge("http_connections", "Connections open at the street door.")
+http_connections_refused = counter("http_connections_refused_total", "Connections beyond the limit, turned away.")
+http_connections_cut = counter(
+    "http_connections_cut_total", "Connections cut because the other side was too slow at it.", ("stage",)
+)
+http_cut = {stage: http_connections_cut.labels(stage) for stage in ("head", "body", "answer")}
+"""`http_connections_cut_total` by what was slow."""
+http_unreadable = counter("http_unreadable_total", "Requests that are not HTTP, or whose head is too large.")
 consumer_events = counter("consumer_events_total", "Events taken: done, again, retried, dead.", ("consumer", "outcome"))
 consumer_lag = gauge("consumer_lag_events", "Messages in the topic not yet handled.", ("consumer",))
 consumer_restarts = counter("consumer_restarts_total", "Times a consumer was made anew.", ("consumer",))

@@ -148,6 +148,21 @@ class HttpSettings:
     request_deadline_seconds: float = variable("HTTP_DEADLINE_SECONDS", default=10.0, at_least=0.1, at_most=60)
     """Work not done by then is answered 503; its outcome is unknown."""
     body_bytes_max: int = variable("HTTP_BODY_BYTES_MAX", default=65536, at_least=1024, at_most=1048576)
+    header_bytes_max: int = variable("HTTP_HEADER_BYTES_MAX", default=8192, at_least=1024, at_most=65536)
+    """The request line, and each header, may be this long: as long as the gateway lets them be."""
+    connections_max: int = variable("HTTP_CONNECTIONS_MAX", default=4096, at_least=1, at_most=65536)
+    """One more is told 503 and closed. Each takes a file descriptor and about 10 kB."""
+    head_timeout_seconds: float = variable("HTTP_HEAD_TIMEOUT_SECONDS", default=5.0, at_least=0.1, at_most=60)
+    """From a connection's first moment, or the first byte of a further request, to the end of its head."""
+    body_timeout_seconds: float = variable("HTTP_BODY_TIMEOUT_SECONDS", default=5.0, at_least=0.1, at_most=60)
+    """From the end of the head to the end of the body."""
+    answer_timeout_seconds: float = variable("HTTP_ANSWER_TIMEOUT_SECONDS", default=15.0, at_least=0.1, at_most=300)
+    """A client that takes nothing of its answer for so long is cut off."""
+    keepalive_seconds: float = variable("HTTP_KEEPALIVE_SECONDS", default=75.0, at_least=0.1, at_most=3600)
+    """
+    An idle connection is closed after this. Longer than the gateway keeps one (60 s): who sends requests must let go
+    first, or one day it sends a request into a connection that is being closed, and cannot know what became of it.
+    """
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,9 @@ async def valkey_client(settings: ValkeySettings, greet: Greet | None = None) ->
         settings.url,
         max_connections=settings.connections_max,
         timeout=settings.call_timeout_seconds,
-        socket_timeout=settings.call_timeout_seconds,
+        # Callers have their own deadline. The driver's goes through `asyncio.wait_for`, which on Python 3.11 swallows a
+        # cancellation that meets a finished write, and makes a task of every write.
+        socket_timeout=None,
         socket_connect_timeout=settings.call_timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],

@@ -120,7 +120,7 @@ def _ports(state: StateDir, order: Order, environ: Mapping[str, str], promises: 
     if order.free_ports:
         usual = dict.fromkeys(usual)
     saved = {name: int(port) for name, port in read_json(state.ports).items()}
-    plan = ports.choose(usual, environ, saved, free=promises.take)
+    plan = ports.choose(usual, environ, saved, free=promises.take, widths=services.workers(environ))
     write_atomically(state.ports, json.dumps(plan.ports, indent=2))
     return plan
 

@@ -50,6 +50,9 @@ def _habits() -> dict[str, str]:
         "LOG_LEVEL": "info",
         "SANDBOX": "1",
         "PARTITIONS": str(QUOTA_PARTITIONS_DEFAULT),
+        # Whoever tries a stack will not wait half an hour to see a place come back.
+        "RETURN_DELAY_SECONDS_MIN": "0",
+        "RETURN_DELAY_SECONDS_MAX": "5",
         "MAIL_FROM": "Antrean <antrean@localhost>",
         # A line in the log the moment it is written, not when a buffer fills.
         "PYTHONUNBUFFERED": "1",

@@ -14,7 +14,9 @@ import random
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, TextIO
 
 from ops.errors import StackError
@@ -114,12 +116,22 @@ def choose(
     saved: Mapping[str, int],
     *,
     free: Callable[[int], bool] = is_free,
+    widths: Mapping[str, int] = MappingProxyType({}),
 ) -> Plan:
     """
     A port for every variable in `usual`; None as the usual one means any free port will do.
+
+    A variable with a width is the first of so many ports in a row.
     """
+
+    def range_of(name: str, port: int) -> range:
+        return range(port, port + widths.get(name, 1))
+
+    def all_free(name: str, port: int, reserved: set[int]) -> bool:
+        return reserved.isdisjoint(range_of(name, port)) and all(free(one) for one in range_of(name, port))
+
     given = {name: _explicit(name, environ[name]) for name in usual if environ.get(name)}
-    taken = {name: port for name, port in given.items() if not free(port)}
+    taken = {name: port for name, port in given.items() if not all_free(name, port, set())}
     if taken:
         raise StackError("; ".join(f"{name}={port} is taken by another program" for name, port in taken.items()))
     ports = dict(given)
@@ -128,11 +140,12 @@ def choose(
         if name in ports:
             continue
         wanted = saved.get(name) or default
-        reserved = set(ports.values())
-        if wanted is not None and wanted not in reserved and free(wanted):
+        reserved = {one for other, port in ports.items() for one in range_of(other, port)}
+        if wanted is not None and all_free(name, wanted, reserved):
             ports[name] = wanted
             continue
-        ports[name] = free_port(reserved | {port for port in usual.values() if port}, free=free)
+        reserved |= {port for port in usual.values() if port}
+        ports[name] = free_port(reserved, free=partial(all_free, name, reserved=reserved))
         if wanted is not None:
             remarks.append(f"port {wanted} ({name}) is taken, using {ports[name]}")
     return Plan(ports=ports, remarks=remarks)

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from kernel.crew import WORKERS_MAX
 from ops import keyring
 from ops.errors import StackError
 from ops.programs import Program
@@ -88,6 +89,16 @@ def usual_ports() -> dict[str, int]:
     return ports
 
 
+def workers(environ: Mapping[str, str]) -> dict[str, int]:
+    """
+    How many workers the services have that may have more than one, by the variable of their first admin port.
+    """
+    raw = environ.get("QUOTA_API_WORKERS") or "1"
+    if not raw.isdecimal() or not 1 <= int(raw) <= WORKERS_MAX:
+        raise StackError(f"QUOTA_API_WORKERS must be 1..{WORKERS_MAX}, got {raw!r}")
+    return {"QUOTA_API_ADMIN_PORT": int(raw)}
+
+
 def program(service: Service, *, python: str, env: Mapping[str, str], ports: Mapping[str, int]) -> Program:
     """
     The service as the supervisor runs it, with its own secrets and nobody else's.
@@ -95,10 +106,14 @@ def program(service: Service, *, python: str, env: Mapping[str, str], ports: Map
     admin_port = ports[service.admin_variable]
     http_port = ports.get(service.http_variable)
     own = {"ADMIN_PORT": str(admin_port), **({"HTTP_PORT": str(http_port)} if http_port else {})}
+    crew = workers(env).get(service.admin_variable, 1)
     return Program(
         name=service.name,
         what=service.what,
-        command=(python, "-m", f"services.{service.room}", service.role),
+        command=(
+            *(python, "-m", f"services.{service.room}", service.role),
+            *(("--workers", str(crew)) if crew > 1 else ()),
+        ),
         env={**keyring.without_others(service.room, env), **own},
         probe=f"http://127.0.0.1:{admin_port}/readyz",
         port=http_port or admin_port,

@@ -7,6 +7,9 @@ from kernel.auth.principal import Principal
 from kernel.auth.tokens import TokenVerifier
 from kernel.clock import NowMs
 
+PASSES_KNOWN_MAX = 20_000
+"""Whoever asks again and again need not be looked at again; about 20 MB at most."""
+
 
 class HeaderAuthenticator:
     """
@@ -17,6 +20,7 @@ class HeaderAuthenticator:
         self._tokens = tokens
         self._passes = passes
         self._now_ms = now_ms
+        self._known: dict[str, Principal] = {}
 
     def of_token(self, token: str) -> Principal | None:
         """
@@ -28,4 +32,17 @@ class HeaderAuthenticator:
         """
         Who a pass speaks for.
         """
-        return None if self._passes is None else self._passes.verify(token, now_ms=self._now_ms())
+        if self._passes is None:
+            return None
+        known = self._known.get(token)
+        now_ms = self._now_ms()
+        if known is None:
+            known = self._passes.verify(token, now_ms=now_ms)
+            if known is not None:
+                if len(self._known) >= PASSES_KNOWN_MAX:
+                    self._known.clear()
+                self._known[token] = known
+        elif known.expires_at_ms <= now_ms:
+            del self._known[token]
+            return None
+        return known

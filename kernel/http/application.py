@@ -7,6 +7,7 @@ parameter's person, a body or a token.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -21,6 +22,8 @@ from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem
 from kernel.http.route import Auth, Handler, Route
+from kernel.http.short import SHORT_WAYS, ShortWays
+from kernel.http.spoken import Spoken
 from kernel.ids import fresh
 from kernel.log import get_logger
 from kernel.settings import HttpSettings
@@ -48,10 +51,16 @@ def application(
     Serve `routes`. Sandbox routes exist only where `sandbox` is true.
     """
     app = web.Application(client_max_size=settings.body_bytes_max, middlewares=[_unrouted])
+    short_ways: ShortWays = {}
     for route in routes:
         if route.sandbox and not sandbox:
             continue
-        app.router.add_route(route.method, route.path, _wrapped(route, settings, authenticator))
+        if route.hot:
+            handler = short_ways[f"{route.method} {route.path}"] = _lean(route, authenticator)
+        else:
+            handler = _wrapped(route, settings, authenticator)
+        app.router.add_route(route.method, route.path, handler)
+    app[SHORT_WAYS] = short_ways
     return app
 
 
@@ -87,11 +96,42 @@ def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator 
             response = await _answered(route, request, settings, authenticator)
         if not response.prepared:
             response.headers["X-Request-Id"] = request[problem.REQUEST_ID]
-        count = counts.get(response.status)
-        if count is None:
-            count = metrics.http_requests.labels(route.path, route.method, str(response.status))
-            counts[response.status] = count
-        count.inc()
+        _counted(counts, route, response.status)
+        if not route.stream:
+            seconds.observe(time.perf_counter() - started)
+        return response
+
+    return serve
+
+
+def _counted(counts: dict[int, Counter], route: Route, status: int) -> None:
+    count = counts.get(status)
+    if count is None:
+        count = counts[status] = metrics.http_requests.labels(route.path, route.method, str(status))
+    count.inc()
+
+
+def _lean(route: Route, authenticator: Authenticator | None) -> Handler:
+    """
+    The same around a hot route, without what costs more than it: the handler answers in time and logs ids itself.
+    """
+    seconds = metrics.http_request_seconds.labels(route.path)
+    counts: dict[int, Counter] = {}
+    prefix, numbers = fresh("req"), itertools.count()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        started = time.perf_counter()
+        request_id = request.headers.get("X-Request-Id", "")[:64] or f"{prefix}-{next(numbers)}"
+        request[problem.REQUEST_ID] = request_id
+        response: web.StreamResponse
+        try:
+            request[PRINCIPAL] = _authenticated(route, request, authenticator)
+            response = await route.handler(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it gets its answer
+            response = _excused(route, request, error)
+        if not isinstance(response, Spoken):
+            response.headers["X-Request-Id"] = request_id
+        _counted(counts, route, response.status)
         seconds.observe(time.perf_counter() - started)
         return response
 
@@ -102,22 +142,29 @@ async def _answered(
     route: Route, request: web.Request, settings: HttpSettings, authenticator: Authenticator | None
 ) -> web.StreamResponse:
     try:
-        async with asyncio.timeout(settings.request_deadline_seconds):
+        async with asyncio.timeout(None if route.stream else settings.request_deadline_seconds):
             if route.auth is not Auth.NONE:
                 request[PRINCIPAL] = _authenticated(route, request, authenticator)
             return await route.handler(request)
-    except Problem as refused:
-        return problem.answer(request, refused.kind, retry_after_seconds=refused.retry_after_seconds, **refused.extras)
     except web.HTTPRequestEntityTooLarge:
         return problem.answer(request, problem.TOO_LARGE)
     except web.HTTPException:
         raise
-    except (TimeoutError, Retryable) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it gets its answer
+        return _excused(route, request, error)
+
+
+def _excused(route: Route, request: web.Request, error: Exception) -> web.Response:
+    """
+    What is said when a handler has raised.
+    """
+    if isinstance(error, Problem):
+        return problem.answer(request, error.kind, retry_after_seconds=error.retry_after_seconds, **error.extras)
+    if isinstance(error, TimeoutError | Retryable):
         log.warning("outcome_unknown", route=route.operation, error=repr(error))
         return problem.answer(request, problem.OUTCOME_UNKNOWN, retry_after_seconds=RETRY_AFTER_SECONDS)
-    except Exception:
-        log.exception("internal_error", route=route.operation)
-        return problem.answer(request, problem.INTERNAL)
+    log.error("internal_error", route=route.operation, request_id=request.get(problem.REQUEST_ID), exc_info=error)
+    return problem.answer(request, problem.INTERNAL)
 
 
 def _authenticated(route: Route, request: web.Request, authenticator: Authenticator | None) -> Principal:

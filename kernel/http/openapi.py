@@ -28,6 +28,11 @@ _RETRYING: Final = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
 }
+_STREAM: Final = (
+    "Server-sent events. `data` is what the same call without the stream answers and `id` its ETag; a comment is a "
+    "heartbeat. The stream may end at any time: connect again after `retry` milliseconds."
+)
+_LAST: Final = "The `id` the client has: what it names is not sent again."
 _SECURITY: Final[dict[Auth, list[Json]]] = {
     Auth.NONE: [],
     Auth.TOKEN: [{"token": []}],
@@ -67,9 +72,9 @@ def problems_of(route: Route) -> list[ProblemType]:
     """
     Every refusal a caller of `route` can meet: its own, and what its row of the table implies.
     """
-    implied = [problem.OUTCOME_UNKNOWN, problem.INTERNAL]
+    implied = [problem.OUTCOME_UNKNOWN, problem.TOO_MANY_CONNECTIONS, problem.HEAD_TOO_LARGE, problem.INTERNAL]
     if route.body is not None:
-        implied += [problem.BAD_REQUEST, problem.TOO_LARGE]
+        implied += [problem.BAD_REQUEST, problem.TOO_LARGE, problem.BODY_MISSING]
     if route.query:
         implied.append(problem.BAD_REQUEST)
     if route.auth is not Auth.NONE:
@@ -132,6 +137,8 @@ def _operation(room: str, route: Route, schemas: _Schemas) -> Json:
     if route.sandbox:
         operation["description"] = "Sandbox only: served where SANDBOX=1."
         operation["x-sandbox"] = True
+    if route.stream:
+        operation["description"] = _STREAM
     if route.role is not None:
         operation["x-role"] = route.role
     operation["security"] = _SECURITY[route.auth]
@@ -156,6 +163,8 @@ def _parameters(route: Route) -> list[Json]:
     ]
     if route.idempotent:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+    if route.stream:
+        parameters.append({"name": "Last-Event-ID", "in": "header", "description": _LAST, "schema": {"type": "string"}})
     return parameters
 
 
@@ -258,6 +267,7 @@ def _problem_schema() -> Json:
             "status": {"type": "integer"},
             "request_id": {"type": ["string", "null"]},
             "retry_after": {"type": "integer", "description": "Seconds, as in Retry-After."},
+            "retry_after_ms": {"type": "integer", "description": "The same, finer: drawn anew for every 503."},
             "field": {"type": "string", "description": "The part of the request that is meant."},
         },
         "required": ["type", "title", "status", "detail", "code", "instance"],

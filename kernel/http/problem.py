@@ -6,6 +6,10 @@ expected refusal or raise `Problem` from a helper. What is common to all rooms i
 """
 
 import dataclasses
+import functools
+import random
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +18,7 @@ from aiohttp import web
 _json = msgspec.json.Encoder()
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 """Names the request in its answer and in every line of the log about it."""
+_chance = random.Random()  # noqa: S311 - spreads returning clients; nothing is guarded by it
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,13 @@ def language_of(request: web.Request) -> str:
     """
     `en` if the client prefers English over Indonesian, else `id`.
     """
+    return _language(request.headers.get("Accept-Language", "")[:200])
+
+
+@functools.lru_cache(maxsize=1024)
+def _language(accepted: str) -> str:
     weights = {"id": 0.0, "en": 0.0}
-    for part in request.headers.get("Accept-Language", "").lower().split(",")[:10]:
+    for part in accepted.lower().split(",")[:10]:
         tag, _, parameter = part.partition(";")
         language, quality = tag.strip().split("-")[0], parameter.strip().removeprefix("q=")
         if language in weights:
@@ -60,11 +70,18 @@ def language_of(request: web.Request) -> str:
     return "en" if weights["en"] > weights["id"] else "id"
 
 
+def spread_ms(retry_after_seconds: int, chance: Callable[[], float] = _chance.random) -> int:
+    """
+    When to come back, anywhere from `retry_after_seconds` to twice that: turned away together, they return one by one.
+    """
+    return round(retry_after_seconds * 1000 * (1 + chance()))
+
+
 def answer(
     request: web.Request, kind: ProblemType, *, retry_after_seconds: int | None = None, **extras: Any
 ) -> web.Response:
     """
-    The refusal as a response.
+    The refusal as a response. Where it is we who cannot (503), everybody is given another moment to come back.
     """
     english = language_of(request) == "en"
     body = {
@@ -79,6 +96,9 @@ def answer(
     }
     headers = {"Content-Language": "en" if english else "id", "Cache-Control": "no-store"}
     if retry_after_seconds is not None:
+        if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            body["retry_after_ms"] = spread_ms(retry_after_seconds)
+            retry_after_seconds = round(body["retry_after_ms"] / 1000)
         headers["Retry-After"] = str(retry_after_seconds)
         body["retry_after"] = retry_after_seconds
     return web.Response(
@@ -134,6 +154,30 @@ TOO_LARGE: Final = ProblemType(
     next_id="Kirim isi yang lebih kecil.",
     next_en="Send a smaller body.",
 )
+BODY_MISSING: Final = ProblemType(
+    code="body_missing",
+    status=408,
+    title_id="Isi permintaan tidak diterima sampai selesai",
+    title_en="The body did not arrive",
+    next_id="Kirim lagi dengan Idempotency-Key yang sama.",
+    next_en="Send it again with the same Idempotency-Key.",
+)
+HEAD_TOO_LARGE: Final = ProblemType(
+    code="head_too_large",
+    status=431,
+    title_id="Alamat atau header permintaan terlalu panjang",
+    title_en="The address or a header of the request is too long",
+    next_id="Kirim alamat dan header yang lebih pendek.",
+    next_en="Send a shorter address and shorter headers.",
+)
+TOO_MANY_CONNECTIONS: Final = ProblemType(
+    code="too_many_connections",
+    status=503,
+    title_id="Terlalu banyak sambungan sekaligus",
+    title_en="Too many connections at once",
+    next_id="Ulangi setelah retry_after detik dengan Idempotency-Key yang sama.",
+    next_en="Repeat after retry_after seconds with the same Idempotency-Key.",
+)
 IDEMPOTENCY_KEY_MISSING: Final = ProblemType(
     code="idempotency_key_missing",
     status=400,
@@ -182,6 +226,9 @@ COMMON: Final = (
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
     TOO_LARGE,
+    BODY_MISSING,
+    HEAD_TOO_LARGE,
+    TOO_MANY_CONNECTIONS,
     IDEMPOTENCY_KEY_MISSING,
     IDEMPOTENCY_KEY_REUSED,
     STILL_RUNNING,

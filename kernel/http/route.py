@@ -71,17 +71,35 @@ class Route:
     """Whether Idempotency-Key is required."""
     sandbox: bool = False
     """Served only where SANDBOX=1."""
+    stream: bool = False
+    """Answers for as long as somebody listens: the handler keeps its own deadlines, per write."""
+    hot: bool = False
+    """Served on the short way: without a deadline and a log context of its own, which its handler sees to."""
+
+
+async def bytes_of(request: web.Request) -> bytes:
+    """
+    The body, without waiting when it came with the head. Raises `Problem` when it is too large.
+    """
+    content = request.content
+    if content.is_eof() and content.exception() is None:
+        raw = content.read_nowait()
+        if len(raw) > request.client_max_size:
+            raise Problem(TOO_LARGE)
+        return raw
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Problem(TOO_LARGE) from None
+    except web.RequestPayloadError:
+        raise Problem(BAD_REQUEST, field="body", reason="it broke off or cannot be decoded") from None
 
 
 async def body_of(request: web.Request, kind: type[T]) -> T:
     """
     Decode and validate the JSON body in one pass. Raises `Problem` naming the field.
     """
-    try:
-        raw = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise Problem(TOO_LARGE) from None
-    return decode(raw, kind)
+    return decode(await bytes_of(request), kind)
 
 
 def decode(raw: bytes, kind: type[T]) -> T:

@@ -30,7 +30,14 @@ E = TypeVar("E")
 log = get_logger(__name__)
 
 BATCH_MAX = 500
+BATCH_MIN = 50
+"""A store that cannot do this many in time has another trouble than their number. Also the step by which they grow."""
+LANE_WORTH = 250
 IDLE_WAIT_MS = 200
+FETCH_WAIT_MS_MAX = 100
+"""One question at a time is open: while it waits for an empty partition, full ones are not asked for."""
+FETCH_PARTITION_BYTES_MAX = 256 * 1024
+"""The next part of a partition comes while this one is handled."""
 BACKOFF_SECONDS_MIN = 0.2
 BACKOFF_SECONDS_MAX = 5.0
 BATCH_ATTEMPTS = 3
@@ -65,6 +72,14 @@ class Reading(Generic[E]):
     """Raises `ValueError` for what is no event of ours."""
     handle: Callable[[Sequence[E]], Awaitable[None]]
     """All of the batch or nothing; order within a key is the topic's."""
+    alone: bool = False
+    """Every process reads all of it, from the beginning and in no group: for topics that repeat how things stand."""
+    batch_max: int = BATCH_MAX
+    """How many events one call of `handle` gets at most; while the store struggles it gets fewer."""
+    gather_bytes: int = 1
+    """The broker waits a little (FETCH_WAIT_MS_MAX) until it has this much: fewer and larger batches under a stream."""
+    lanes: int = 1
+    """How many calls of `handle` may be under way, each for partitions of its own: one is prepared, one waits."""
 
 
 class Consumer(Generic[E]):
@@ -82,6 +97,7 @@ class Consumer(Generic[E]):
             outcome: metrics.consumer_events.labels(reading.group, outcome)
             for outcome in ("done", "retried", "parked", "dead")
         }
+        self._batch_size = reading.batch_max
         self.connected = False
 
     async def run(self) -> None:
@@ -108,13 +124,16 @@ class Consumer(Generic[E]):
         consumer = AIOKafkaConsumer(
             *self._reading.topics,
             bootstrap_servers=self._settings.bootstrap,
-            group_id=self._reading.group,
+            group_id=None if self._reading.alone else self._reading.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=int(JOIN_TIMEOUT_SECONDS * 1000),
             session_timeout_ms=SESSION_TIMEOUT_MS,
             heartbeat_interval_ms=2000,
             metadata_max_age_ms=10000,
+            fetch_min_bytes=self._reading.gather_bytes,
+            fetch_max_wait_ms=FETCH_WAIT_MS_MAX,
+            max_partition_fetch_bytes=FETCH_PARTITION_BYTES_MAX,
         )
         try:
             await abandoned_after(JOIN_TIMEOUT_SECONDS, consumer.start(), what="Kafka")
@@ -131,7 +150,7 @@ class Consumer(Generic[E]):
         if not self._parking.full:
             fetched = await abandoned_after(
                 self._settings.call_timeout_seconds,
-                consumer.getmany(timeout_ms=IDLE_WAIT_MS, max_records=BATCH_MAX),
+                consumer.getmany(timeout_ms=IDLE_WAIT_MS, max_records=self._reading.batch_max * self._reading.lanes),
                 what="Kafka",
             )
         elif not self._parking.due(asyncio.get_running_loop().time()):
@@ -139,29 +158,50 @@ class Consumer(Generic[E]):
         deliveries = [
             delivery for partition, records in fetched.items() for delivery in await self._decode(partition, records)
         ]
-        fresh = self._parking.admit(deliveries)
-        if fresh:
-            await self._handle(fresh)
+        # A second lane is a second transaction: it pays where there is much to do.
+        lanes_wanted = min(self._reading.lanes, 1 + len(deliveries) // LANE_WORTH)
+        lanes: list[list[Delivery[E]]] = [[] for _ in range(lanes_wanted)]
+        for delivery in deliveries:
+            lanes[delivery.slot.partition % len(lanes)].append(delivery)
+        await asyncio.gather(*(self._handle_lane(lane) for lane in lanes if lane))
         await self._retry_parked(consumer)
         await self._commit(consumer, fetched)
 
     async def _decode(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> list[Delivery[E]]:
-        deliveries = []
+        deliveries: list[Delivery[E]] = []
+        decode = self._reading.decode
+        origin = Slot(partition.topic, partition.partition, b"")
         for record in records:
-            origin = Slot(partition.topic, partition.partition, record.key or b"")
-            headers = tuple(record.headers)
-            raw = Delivery[E](slot=origin, offset=record.offset, headers=headers, body=record.value)
+            key = record.key or b""
+            if key != origin.key:  # neighbours often share theirs
+                origin = Slot(partition.topic, partition.partition, key)
+            raw: Delivery[E] = Delivery(
+                slot=origin, offset=record.offset, headers=tuple(record.headers), body=record.value
+            )
             try:
-                raw.event = self._reading.decode(headers, record.value)
+                raw.event = decode(raw.headers, record.value)
             except ValueError as error:
                 await self._bury(raw, error, attempts=1)
                 continue
             deliveries.append(raw)
         return deliveries
 
+    async def _handle_lane(self, deliveries: list[Delivery[E]]) -> None:
+        """
+        In order, as many at a time as the store takes.
+        """
+        done = 0
+        while done < len(deliveries):
+            some = deliveries[done : done + self._batch_size]
+            done += len(some)
+            fresh = self._parking.admit(some)
+            if fresh:
+                await self._handle(fresh)
+
     async def _handle(self, deliveries: list[Delivery[E]]) -> None:
         """
-        The whole batch a few times; then key by key, so that only what fails waits.
+        The whole batch a few times, in halves if it is too much for its deadline; then key by key, so that only what
+        fails waits.
         """
         backoff_seconds = 0.1
         for _ in range(BATCH_ATTEMPTS):
@@ -170,6 +210,9 @@ class Consumer(Generic[E]):
             except Retryable as error:
                 self._outcomes["retried"].inc(len(deliveries))
                 log.warning("batch_waits", consumer=self._reading.group, events=len(deliveries), error=str(error))
+                if isinstance(error, DeadlineExceeded) and len(deliveries) > BATCH_MIN:
+                    await self._handle_in_halves(deliveries)
+                    return
                 await asyncio.sleep(backoff_seconds)
                 backoff_seconds *= 3
             except Exception as error:  # noqa: BLE001 - whose fault it is, trying the keys one by one will tell
@@ -177,9 +220,18 @@ class Consumer(Generic[E]):
                 break
             else:
                 self._outcomes["done"].inc(len(deliveries))
+                if len(deliveries) >= self._batch_size:
+                    self._batch_size = min(self._batch_size + BATCH_MIN, self._reading.batch_max)
                 return
         for slot, group in self._parking.by_slot(deliveries).items():
             self._parking.park(slot, group, due_at=0.0)
+
+    async def _handle_in_halves(self, deliveries: list[Delivery[E]]) -> None:
+        self._batch_size = middle = len(deliveries) // 2
+        await self._handle(deliveries[:middle])
+        rest = self._parking.admit(deliveries[middle:])
+        if rest:
+            await self._handle(rest)
 
     async def _retry_parked(self, consumer: AIOKafkaConsumer) -> None:
         now = asyncio.get_running_loop().time()
@@ -247,14 +299,20 @@ class Consumer(Generic[E]):
 
     async def _commit(self, consumer: AIOKafkaConsumer, fetched: dict[TopicPartition, list[ConsumerRecord]]) -> None:
         moved = set(fetched) | {TopicPartition(*partition) for partition in self._parking.released()}
+        if self._reading.alone:
+            return
         assigned = consumer.assignment()
         offsets = {}
         for partition in moved & assigned:
             oldest_parked = self._parking.oldest_offset(partition.topic, partition.partition)
-            position = await abandoned_after(
-                self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka"
-            )
-            offsets[partition] = position if oldest_parked is None else oldest_parked
+            if oldest_parked is not None:
+                offsets[partition] = oldest_parked
+            elif partition in fetched:
+                offsets[partition] = fetched[partition][-1].offset + 1
+            else:
+                offsets[partition] = await abandoned_after(
+                    self._settings.call_timeout_seconds, consumer.position(partition), what="Kafka"
+                )
         if offsets:
             await abandoned_after(self._settings.call_timeout_seconds, consumer.commit(offsets), what="Kafka")
 

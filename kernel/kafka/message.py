@@ -9,7 +9,7 @@ import msgspec
 Headers = tuple[tuple[str, bytes], ...]
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """
     Something to tell: where, in which order, with which id.
     """

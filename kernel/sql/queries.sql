@@ -7,28 +7,46 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::bytea[])
 ORDER BY position
 ON CONFLICT (event_id) DO NOTHING;
 
+-- append_bundles --
+-- Say messages of facts that are new in this transaction, many to a row. $1 event_ids, $2 topics, $3 headers, $4 bodies, $5 numbers of messages (arrays of one length)
+INSERT INTO outbox (event_id, topic, key, headers, body, messages)
+SELECT event_id, topic, '', headers, body, messages
+FROM unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::integer[])
+    WITH ORDINALITY AS m (event_id, topic, headers, body, messages, position)
+ORDER BY position;
+
 -- read_outbox --
--- The oldest messages nobody can still get in front of. $1 rows at most
-SELECT id, event_id, topic, key, headers, body
-FROM outbox
-WHERE published_at IS NULL AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY id
-LIMIT $1;
+-- The oldest rows nobody can still get in front of, until they hold enough messages. $1 how many are enough
+SELECT id, event_id, topic, key, headers, body, messages
+FROM (
+    SELECT *, sum(messages) OVER (ORDER BY id) - messages AS before
+    FROM (
+        SELECT id, event_id, topic, key, headers, body, messages
+        FROM outbox
+        WHERE published_at IS NULL AND xid < pg_snapshot_xmin(pg_current_snapshot())
+        ORDER BY id
+        LIMIT $1
+    ) AS oldest
+) AS counted
+WHERE before < $1
+ORDER BY id;
 
 -- mark_published --
 -- The broker has acknowledged these. $1 ids
 UPDATE outbox SET published_at = now() WHERE id = ANY ($1::bigint[]);
 
 -- count_unpublished --
--- How many wait. Counts at most 100,000: more is as bad.
-SELECT count(*) FROM (SELECT 1 FROM outbox WHERE published_at IS NULL LIMIT 100000) AS waiting;
+-- How many messages wait. Looks at 100,000 rows at most: more is as bad.
+SELECT coalesce(sum(messages), 0)
+FROM (SELECT messages FROM outbox WHERE published_at IS NULL LIMIT 100000) AS waiting;
 
 -- delete_published --
--- Forget old messages, a bounded number at a time. $1 older than (interval), $2 rows at most
+-- Forget old messages: looks at a bounded number of the oldest rows. $1 older than (interval), $2 rows at most
 DELETE FROM outbox
 WHERE id IN (
-    SELECT id FROM outbox WHERE created_at < now() - $1::interval AND published_at IS NOT NULL
-    ORDER BY created_at LIMIT $2
+    SELECT id
+    FROM (SELECT id, created_at, published_at FROM outbox ORDER BY id LIMIT $2) AS oldest
+    WHERE created_at < now() - $1::interval AND published_at IS NOT NULL
 );
 
 -- known_cluster --

@@ -20,8 +20,8 @@ from loadtests.ratio.stand import Stand
 CONNECTIONS: Final = 64
 POOL: Final = 4096
 """Requests that may come again: they take nothing, or their server does not mind."""
-RESERVATIONS_PER_SECOND_MAX: Final = 9_000
-TOKENS_PER_SECOND_MAX: Final = 3_000
+RESERVATIONS_PER_SECOND_MAX: Final = 20_000
+TOKENS_PER_SECOND_MAX: Final = 8_000
 """Signing and remembering more than this takes longer than the round."""
 REPEATS_PER_SECOND_MAX: Final = 60_000
 SELLING_OUT_SECONDS_MAX: Final = 10.0

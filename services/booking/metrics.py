@@ -2,6 +2,7 @@
 What booking counts. Children are resolved once: the states are few and known.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
@@ -23,5 +24,5 @@ def count_steps(states: Iterable[State]) -> None:
     """
     Count steps after their commit.
     """
-    for state in states:
-        _steps_to[state].inc()
+    for state, steps in Counter(states).items():
+        _steps_to[state].inc(steps)

@@ -16,21 +16,25 @@ from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
 from kernel.errors import Retryable
 from kernel.http.application import application
+from kernel.ids import fresh
 from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
-from services.quota import consumers, routes
+from services.quota import consumers, metrics, routes
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
+from services.quota.domain.returning import Delay
 from services.quota.keys import Keys
-from services.quota.settings import DISK, ApiSettings, BackstageSettings, DurabilitySettings
+from services.quota.settings import DISK, ApiSettings, DurabilitySettings, RelaySettings, WorkerSettings
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.holds import Holds
+from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger, refuse_forgetful
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Whole
@@ -38,8 +42,10 @@ from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
+from services.quota.use_cases.leases import tenure
 from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
+from services.quota.use_cases.streaming import Streams
 from services.quota.use_cases.telling import Relay
 
 
@@ -60,14 +66,27 @@ async def api(process: Process) -> None:
     process.ready_when("jwks", _says(lambda: tokens.ready))
 
     gate = Gate()
+    limit = Limit(
+        floor=settings.decisions_underway_min,
+        ceiling=settings.decisions_underway_max,
+        target_seconds=settings.decision_target_seconds,
+    )
+    metrics.decisions_limit.set_function(lambda: limit.asks_max)
     decider = BatchingDecider(
         Whole(valkey, keys),
         gate,
+        limit,
         batch_max=settings.batch_max,
         lanes=settings.batch_lanes,
         wait_max_seconds=settings.decide_deadline_seconds,
     )
     await process.open(_settling(decider))
+    availability = Availability(catalogue, free)
+    streams = Streams(
+        availability,
+        listeners_max=settings.stream_listeners_max,
+        listeners_per_office_max=settings.stream_listeners_per_office_max,
+    )
     app = application(
         routes.ROUTES,
         settings.http,
@@ -75,11 +94,13 @@ async def api(process: Process) -> None:
         sandbox=settings.sandbox,
     )
     app[routes.CATALOGUE] = catalogue
+    app[routes.SOLD_OUT_ANSWERS] = routes.SoldOutAnswers()
     app[routes.HOLDS] = holds
-    app[routes.AVAILABILITY] = Availability(catalogue, free)
-    app[routes.RESERVATIONS] = Reservations(
-        decider, gate, catalogue, free, underway_max=settings.decisions_underway_max
-    )
+    app[routes.AVAILABILITY] = availability
+    app[routes.STREAMS] = streams
+    app[routes.STREAM_WRITE_SECONDS] = settings.stream_write_seconds
+    app.on_shutdown.append(streams.close)
+    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
     process.serve(app, settings.http)
 
 
@@ -87,32 +108,37 @@ async def worker(process: Process) -> None:
     """
     Follows booking, looks after claims, shows the books.
     """
-    settings = settings_of(BackstageSettings)
+    given = settings_of(WorkerSettings)
+    settings, returns = given.backstage, given.returns
     keys = Keys(settings.valkey.partitions)
     valkey = await _open_valkey(process, settings.valkey, settings.keeping, Greeter(keys))
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
-    following = Following(Holds(valkey, keys, cleared_only=True), claims)
+    delay = Delay(seconds_min=returns.delay_seconds_min, seconds_max=returns.delay_seconds_max)
+    following = Following(Holds(valkey, keys, cleared_only=True), claims, delay=delay)
     for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())
         process.ready_when(name, _says(partial(getattr, consumer, "connected")))
     process.spawn("sweep", Sweep(claims).run())
-    process.spawn("watch", Watch(Ledger(valkey, keys)).run())
+    process.spawn("watch", Watch(Ledger(valkey, keys), partial(untold, valkey, keys)).run())
 
 
 async def relay(process: Process) -> None:
     """
-    Tells Kafka what Valkey has decided, and clears Valkeys whose history has been compared.
+    Tells Kafka what Valkey has decided, and clears Valkeys whose history is compared: any number share the partitions.
     """
-    settings = settings_of(BackstageSettings)
+    settings = settings_of(RelaySettings)
     keys = Keys(settings.valkey.partitions)
     valkey = await _open_valkey(process, settings.valkey, settings.keeping, greeter=None)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
-    telling = Relay(Outbox(valkey, keys), producer, settings.kafka, partitions=keys.partitions)
+    leases = Leases(valkey, keys, relay_id=fresh("relay"), lease_seconds=settings.lease_seconds)
+    ours = await process.open(tenure(leases, partitions=keys.partitions))
+    telling = Relay(Outbox(valkey, keys), producer, settings.kafka, ours, partitions=keys.partitions)
     clearing = Clearing(Histories(valkey, keys), settings.kafka, partitions=keys.partitions)
     watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling, clearing))
     process.spawn("watermarks", watermarks.run())
+    process.spawn("leases", ours.keep())
     process.spawn("relay", telling.run())
     process.spawn("clearing", clearing.run())
     process.ready_when("relay", _says(lambda: telling.telling))

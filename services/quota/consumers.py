@@ -13,6 +13,9 @@ from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.telling import Relay
 
+BOOKINGS_BYTES = 64 * 1024
+"""At an opening nearly all of them say `held`, which quota knows: it need not be woken for each."""
+
 
 def plans(following: Following) -> Reading[Envelope]:
     """
@@ -25,16 +28,22 @@ def bookings(following: Following) -> Reading[Envelope]:
     """
     What becomes of holds.
     """
-    return Reading(group="quota.bookings", topics=(BOOKING_EVENTS.name,), decode=unseal, handle=following.bookings)
+    return Reading(
+        group="quota.bookings",
+        topics=(BOOKING_EVENTS.name,),
+        decode=unseal,
+        handle=following.bookings,
+        gather_bytes=BOOKINGS_BYTES,
+    )
 
 
 def watermarks(relay: Relay, clearing: Clearing) -> Reading[Envelope]:
     """
-    How far booking has recorded. Booking repeats all of it every few seconds.
+    How far booking has recorded, for every relay: it may take any partition over at any time.
     """
 
     async def note(envelopes: Sequence[Envelope]) -> None:
         await clearing.note_recorded(envelopes)
         await relay.note_recorded(envelopes)
 
-    return Reading(group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=note)
+    return Reading(group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=note, alone=True)

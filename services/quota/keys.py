@@ -7,6 +7,7 @@ to Valkey.
 """
 
 import dataclasses
+import functools
 import zlib
 
 
@@ -22,6 +23,11 @@ def is_hold(key: str) -> bool:
     Whether a key, or its beginning, is of a hold.
     """
     return "}:hold:" in key
+
+
+@functools.cache
+def _account_tags(partitions: int) -> tuple[str, ...]:
+    return tuple(f"{{c{tag:02d}}}:claims:" for tag in range(partitions))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,6 +111,12 @@ class Keys:
         """
         return self.office(office_of(slot_id))
 
+    def returning(self, office_id: str) -> str:
+        """
+        Sorted set: slots of an office with places that came back and wait, by when the last may be offered.
+        """
+        return f"{{q{self.partition_of(office_id):02d}}}:returning:{office_id}"
+
     def plans(self, partition: int) -> str:
         """
         Sorted set: slot ids by the revision of their plan.
@@ -127,13 +139,25 @@ class Keys:
         """
         What is in front of the account in the key of its claims.
         """
-        return f"{{c{tag:02d}}}:claims:"
+        return _account_tags(self.partitions)[tag]
+
+    def lease(self, partition: int) -> str:
+        """
+        Hash: which relay tells the partition, by which token, until when.
+        """
+        return f"{{q{partition:02d}}}:lease"
+
+    def relays(self) -> str:
+        """
+        Sorted set: the relays that are there, by when they will be missed. Belongs to no partition.
+        """
+        return "quota:relays"
 
     def claims(self, account_id: str) -> str:
         """
         String: what an account and its persons are reserved for, as msgpack.
         """
-        return f"{{c{self.account_tag(account_id):02d}}}:claims:{account_id}"
+        return f"{_account_tags(self.partitions)[zlib.crc32(account_id.encode()) % self.partitions]}{account_id}"
 
     def claims_pattern(self, tag: int) -> str:
         """

@@ -110,6 +110,14 @@ NOT_READY: Final = ProblemType(
     next_id="Ulangi sebentar lagi dengan Idempotency-Key yang sama.",
     next_en="Repeat in a moment with the same Idempotency-Key.",
 )
+STREAMS_FULL: Final = ProblemType(
+    code="streams_full",
+    status=503,
+    title_id="Terlalu banyak yang mengikuti secara langsung",
+    title_en="Too many are listening already",
+    next_id="Ulangi setelah retry_after detik; sementara itu ambil ketersediaan tanpa /stream.",
+    next_en="Repeat after retry_after seconds; meanwhile ask for the availability without /stream.",
+)
 BUSY: Final = ProblemType(
     code="busy",
     status=503,

@@ -16,12 +16,13 @@ import msgspec
 from contracts.envelope import Envelope
 from contracts.events import Event, GiveBackAsked, InvoiceIssued, PaymentReceived, ReservationHeld
 from kernel.ids import derived
-from kernel.kafka.message import unpack_headers
 from kernel.migrate import migrate
+from kernel.outbox import messages_of
 from kernel.postgres import Database, database
 from kernel.settings import PostgresSettings
 from services.booking.stores import offices as office_store
 from services.booking.stores.statements import MIGRATIONS
+from services.booking.stores.visits import Visits
 from services.booking.use_cases import paying, planning, recording
 from services.booking.use_cases.seeding import Seed, load, read_seed
 
@@ -52,6 +53,7 @@ class Room:
 
     db: Database
     slot_id: str
+    visits: Visits = dataclasses.field(default_factory=Visits)
     _seqs: Iterator[int] = dataclasses.field(default_factory=lambda: itertools.count(1))
 
     def held(
@@ -138,7 +140,7 @@ class Room:
         """
         Hear quota.
         """
-        await recording.record(self.db, envelopes)
+        await recording.record(self.db, self.visits, envelopes)
 
     async def hear_payment(self, *envelopes: Envelope) -> None:
         """
@@ -167,12 +169,13 @@ class Room:
         The booking events said, in order: type and body.
         """
         async with self.db.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT headers, body FROM outbox WHERE topic = 'booking.events' AND ($1::text IS NULL OR key = $1)"
-                " ORDER BY id",
-                None if name is None else booking_id(name),
-            )
-        return [(dict(unpack_headers(row["headers"]))["ce_type"].decode(), row["body"]) for row in rows]
+            rows = await connection.fetch("SELECT * FROM outbox WHERE topic = 'booking.events' ORDER BY id")
+        return [
+            (dict(message.headers)["ce_type"].decode(), message.body)
+            for row in rows
+            for message in messages_of(row)
+            if name is None or message.key == booking_id(name)
+        ]
 
     async def event(self, name: str, kind: type[Event]) -> Event:
         """

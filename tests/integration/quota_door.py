@@ -14,9 +14,11 @@ from kernel.http.application import application
 from kernel.settings import HttpSettings
 from services.quota import routes
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.stores.batching import BatchingDecider
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.reservations import Reservations
+from services.quota.use_cases.streaming import Streams
 from tests.integration.quota_room import HOUR_MS, SLOT, Room
 
 KEYS = PassKeys({"k1": bytes(32)})
@@ -46,20 +48,40 @@ class Api:
         return {"Authorization": f"Pass {token}", "Idempotency-Key": key, "Accept-Language": language}
 
 
-async def served(room: Room, *, decide_deadline_seconds: float = 5.0) -> tuple[web.Application, BatchingDecider]:
+async def served(
+    room: Room,
+    *,
+    limit: Limit | None = None,
+    decide_deadline_seconds: float = 5.0,
+    request_deadline_seconds: float = 10.0,
+    stream_listeners_max: int = 200,
+    stream_beat_seconds: float = 15.0,
+    stream_write_seconds: float = 5.0,
+) -> tuple[web.Application, BatchingDecider]:
     """
     The application as `app.py` wires it.
     """
     catalogue, gate = room.catalogue(), Gate()
-    decider = room.batching(gate=gate, wait_max_seconds=decide_deadline_seconds)
+    decider = room.batching(gate=gate, wait_max_seconds=decide_deadline_seconds, limit=limit)
     await catalogue.load()
     app = application(
-        routes.ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS)
+        routes.ROUTES,
+        HttpSettings(port=0, request_deadline_seconds=request_deadline_seconds),
+        authenticator=HeaderAuthenticator(TokenVerifier(now_ms), now_ms, KEYS),
     )
     app[routes.CATALOGUE] = catalogue
+    app[routes.SOLD_OUT_ANSWERS] = routes.SoldOutAnswers()
     app[routes.HOLDS] = room.holds
-    app[routes.AVAILABILITY] = Availability(catalogue, room.free)
-    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free, underway_max=1000)
+    app[routes.AVAILABILITY] = availability = Availability(catalogue, room.free)
+    app[routes.STREAMS] = streams = Streams(
+        availability,
+        listeners_max=stream_listeners_max,
+        listeners_per_office_max=stream_listeners_max,
+        beat_seconds=stream_beat_seconds,
+    )
+    app[routes.STREAM_WRITE_SECONDS] = stream_write_seconds
+    app.on_shutdown.append(streams.close)
+    app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, room.free)
     return app, decider
 
 

@@ -14,6 +14,7 @@ from contracts.events import Booking, BookingEvent, Event, SlotPlanned
 from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.domain.records import ClaimsRecord, packed
 from services.quota.keys import Keys
 from services.quota.stores.batching import BatchingDecider
@@ -21,11 +22,13 @@ from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
+from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Passes, Stepped, Whole
 from services.quota.stores.steps import Claimed
 from services.quota.stores.valkey import Valkey
+from services.quota.use_cases.leases import Tenure
 from services.quota.use_cases.reservations import ask_of
 
 PARTITIONS = 32
@@ -39,7 +42,7 @@ class OneByOne:
     The decide step one ask at a time: what a batch has to answer.
     """
 
-    underway = 0
+    full = False
 
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
@@ -84,10 +87,16 @@ class Room:
         wait_max_seconds: float = 5.0,
         passes: Passes | None = None,
         gate: Gate | None = None,
+        limit: Limit | None = None,
     ) -> BatchingDecider:
         """The decide step as `app.py` wires it."""
         return BatchingDecider(
-            passes or self.whole, gate or Gate(), batch_max=batch_max, lanes=lanes, wait_max_seconds=wait_max_seconds
+            passes or self.whole,
+            gate or Gate(),
+            limit or Limit(floor=10_000, ceiling=10_000, target_seconds=1),
+            batch_max=batch_max,
+            lanes=lanes,
+            wait_max_seconds=wait_max_seconds,
         )
 
     async def claim(self, asked: Ask) -> Claimed:
@@ -125,6 +134,15 @@ class Room:
     def outbox(self) -> Outbox:
         """The streams."""
         return Outbox(self.valkey, self.keys)
+
+    def tenure(self, relay_id: str, *, lease_seconds: float = 30.0) -> Tenure:
+        """A relay's partitions; none before its first turn."""
+        leases = Leases(self.valkey, self.keys, relay_id=relay_id, lease_seconds=lease_seconds)
+        return Tenure(leases, partitions=self.keys.partitions)
+
+    async def untold(self) -> list[int]:
+        """Partitions nobody has a lease of."""
+        return await untold(self.valkey, self.keys)
 
     @property
     def free(self) -> FreePlaces:

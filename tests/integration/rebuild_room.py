@@ -13,7 +13,7 @@ from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.booking.domain.lifecycle import KEEPS_PLACES
 from services.booking.stores import slots as slot_store
-from services.booking.use_cases import recording, snapshotting
+from services.booking.use_cases import snapshotting
 from services.quota.domain.decisions import Ask, Held
 from services.quota.domain.facts import event_id, event_of
 from services.quota.rebuild import chunks_of
@@ -78,7 +78,7 @@ class House:
 
     async def record(self, envelopes: Iterable[Envelope]) -> None:
         """Booking hears."""
-        await recording.record(self.booking.db, list(envelopes))
+        await self.booking.record(*envelopes)
 
     async def snapshot(self) -> bytes:
         """Booking's snapshot of now."""

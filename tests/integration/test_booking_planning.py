@@ -113,6 +113,22 @@ async def test_only_slots_whose_plan_differs_get_a_new_version(db: Database) -> 
     assert {("medan", 2)} == {(slot.office_id, slot.version) for slot in news}
 
 
+async def test_times_at_which_places_come_back_are_told_once_they_are_published(db: Database) -> None:
+    """
+    Local clock times in order; every slot gets a new version, once.
+    """
+    seed = _only(real_seed(), "jayapura")
+    before = await _seed(db, seed)
+    times = (dt.time(15), dt.time(10, 30))
+    published = msgspec.structs.replace(seed, calendar=msgspec.structs.replace(seed.calendar, return_times=times))
+    first, again = await _seed(db, published), await _seed(db, published)
+    said = await _said(db)
+
+    assert {()} == {slot.return_times for slot in said[: before.slots]}
+    assert {("10:30", "15:00")} == {slot.return_times for slot in said[before.slots :]}
+    assert (before.slots, 0) == (first.changed, again.changed)
+
+
 async def test_a_day_that_becomes_a_holiday_is_closed_and_opens_again_when_it_is_none(db: Database) -> None:
     """
     What is no longer planned is closed and told, never deleted.

@@ -3,13 +3,19 @@ Quota's decisions become bookings: once each, in order, and never dropped.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from contracts.events import BookingDisplaced, BookingHeld
+from kernel.migrate import migrate
+from kernel.postgres import database as open_database
+from kernel.settings import PostgresSettings
 from services.booking import metrics
-from tests.integration.booking_room import Room, booking_room
+from services.booking.stores.statements import MIGRATIONS
+from tests.integration.booking_room import Room, booking_id, booking_room
 
 
 @pytest.fixture
@@ -187,3 +193,125 @@ async def test_a_give_back_after_the_payment_is_ignored(room: Room) -> None:
 
     assert "confirmed" == await room.state("one")
     assert 2 == await room.watermark()
+
+
+async def test_one_ill_hold_in_a_large_batch_is_displaced_alone(room: Room) -> None:
+    """
+    The others are found by halves and recorded; each of them is told once.
+    """
+    await room.record(room.held("before", seats=(1,), persons=("per_x",)))
+    batch = [room.held(f"n{n}", seats=(n,), persons=("per_x",) if n == 77 else None) for n in range(2, 131)]
+    await room.record(*batch)
+
+    assert ("displaced", 129) == (await room.state("n77"), await room.count("SELECT count(*) FROM booking_seat"))
+    assert 129 == await room.count("SELECT count(*) FROM booking WHERE state = 'held'")
+    assert {"booking.held.v1": 129, "booking.displaced.v1": 1} == Counter(await room.told())
+    assert 130 == await room.watermark()
+
+
+async def test_a_large_batch_is_told_as_a_small_one(room: Room) -> None:
+    """
+    However many are written at once, each booking has its seats, its people and its own event.
+    """
+    batch = [room.held(f"n{n}", seats=(2 * n, 2 * n + 1)) for n in range(1, 131)]
+    await room.record(*batch)
+
+    event = await room.event("n70", BookingHeld)
+    assert isinstance(event, BookingHeld)
+    assert (booking_id("n70"), (140, 141), ("per_n70_140", "per_n70_141"), "held", 1) == (
+        event.booking.booking_id,
+        event.booking.seats,
+        event.booking.person_ids,
+        event.booking.state,
+        event.booking.version,
+    )
+    assert ["booking.held.v1"] * 130 == await room.told()
+    assert (260, 260) == (
+        await room.count("SELECT count(*) FROM booking_seat WHERE active"),
+        await room.count("SELECT count(*) FROM booking_person WHERE active"),
+    )
+    assert 0 == await room.count(
+        "SELECT count(*) FROM booking WHERE ms_of_told <> floor(extract(epoch FROM changed_at) * 1000)".replace(
+            "ms_of_told", str(event.at_ms)
+        )
+    )
+
+
+async def test_a_changed_plan_is_told_from_then_on(room: Room) -> None:
+    """
+    What a worker remembers of a slot is asked for again when its version has moved.
+    """
+    await room.record(room.held("before"))
+    async with room.db.connection() as connection:
+        await connection.execute(
+            "UPDATE slot SET city = 'Elsewhere', version = version + 1 WHERE slot_id = $1", room.slot_id
+        )
+    await room.record(room.held("after", seats=(2,)))
+    before, after = await room.event("before", BookingHeld), await room.event("after", BookingHeld)
+
+    assert isinstance(before, BookingHeld)
+    assert isinstance(after, BookingHeld)
+    assert "Elsewhere" != before.booking.city
+    assert "Elsewhere" == after.booking.city
+
+
+async def test_a_slot_planned_after_a_stray_hold_is_known_from_then_on(room: Room) -> None:
+    """
+    That a slot is unknown is never remembered.
+    """
+    slot_id = "bandung.20991231.morning.regular.online"
+    await room.record(room.held("stray", slot_id=slot_id))
+    async with room.db.connection() as connection:
+        await connection.execute(
+            "INSERT INTO slot SELECT (jsonb_populate_record(s, jsonb_build_object('slot_id', $2::text))).*"
+            " FROM slot AS s WHERE slot_id = $1",
+            room.slot_id,
+            slot_id,
+        )
+    await room.record(room.held("known", slot_id=slot_id))
+
+    assert ("displaced", "held") == (await room.state("stray"), await room.state("known"))
+
+
+async def test_history_holds_every_step_and_each_once(room: Room) -> None:
+    """
+    The step a booking stands on is in its row, those behind it in a table; a change that is no step adds none.
+    """
+    await room.record(room.held("one"))
+    await room.hear_payment(room.invoice("one"), room.paid("one"))
+    async with room.db.connection() as connection:
+        await connection.execute("UPDATE booking SET pay_by = pay_by + interval '1 second'")
+        rows = await connection.fetch("SELECT version, state FROM booking_history ORDER BY version")
+
+    assert [(1, "held"), (2, "awaiting_payment"), (3, "confirmed")] == [tuple(row) for row in rows]
+
+
+async def test_bookings_of_before_keep_their_history_through_the_upgrade(database: str, tmp_path: Path) -> None:
+    """
+    The step a booking stands on moves into its row, those behind it stay, and the next one follows.
+    """
+    for file in sorted(MIGRATIONS.glob("000[12]_*.sql")):
+        (tmp_path / file.name).write_text(file.read_text())
+    settings = PostgresSettings(url=database)
+    await migrate(settings, schema="booking", folder=tmp_path)
+    history = "SELECT version, state FROM booking_history ORDER BY version"
+    async with open_database(settings, schema="booking") as db:
+        async with db.connection() as connection:
+            await connection.execute(
+                "INSERT INTO booking (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at,"
+                " partition, epoch, seq) VALUES ('b', 'a', 's', '{1}', '{p}', 'held', now(), now(), 0, 1, 1)"
+            )
+            await connection.execute(
+                "UPDATE booking SET state = 'cancelled', version = 2, reason = 'other', changed_at = clock_timestamp()"
+            )
+            before = await connection.fetch(history)
+        await migrate(settings, schema="booking", folder=MIGRATIONS)
+        async with db.connection() as connection:
+            after = await connection.fetch(history)
+            await connection.execute(
+                "UPDATE booking SET state = 'paid_no_seat', version = 3, ntpn = 'n', paid_at = now(), amount_rupiah = 1"
+            )
+            last = await connection.fetch(history)
+
+    assert [(1, "held"), (2, "cancelled")] == [tuple(row) for row in before] == [tuple(row) for row in after]
+    assert [(1, "held"), (2, "cancelled"), (3, "paid_no_seat")] == [tuple(row) for row in last]

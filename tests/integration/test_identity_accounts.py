@@ -224,5 +224,6 @@ async def test_too_many_at_once_are_told_to_come_back(database: str) -> None:
         refused = [answer for answer in answers if answer.status == 503]
 
         assert {202, 503} == {answer.status for answer in answers}
-        assert {("busy", "2")} == {((await a.json())["code"], a.headers["Retry-After"]) for a in refused}
+        assert {"busy"} == {(await a.json())["code"] for a in refused}
+        assert {a.headers["Retry-After"] for a in refused} <= {"2", "3", "4"}
         assert 10 - len(refused) == await room.count("account")

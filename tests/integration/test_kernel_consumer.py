@@ -12,9 +12,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from kernel import inbox
-from kernel.errors import Permanent, Retryable
+from kernel.errors import DeadlineExceeded, Permanent, Retryable
 from kernel.kafka import consumer as loop
 from kernel.kafka.consumer import Consumer, Reading
+from kernel.kafka.message import Message
 from kernel.kafka.producer import Producer, kafka_producer
 from kernel.postgres import Database
 from ops.background import BackgroundBroker
@@ -40,6 +41,10 @@ def _decode(_: Any, body: bytes | None) -> Said:
     return Said(body.decode())
 
 
+def _message(key: str, name: str, *, partition: int) -> Message:
+    return Message(topic=TOPIC, key=key, event_id=name, headers=(), body=name.encode(), partition=partition)
+
+
 class Room:
     """
     Handles what it is given, and fails as it is told.
@@ -50,12 +55,14 @@ class Room:
         self.handled: list[str] = []
         self.fails: dict[str, list[Exception]] = {}
         self.gate: asyncio.Event | None = None
+        self.waiting = False
 
     async def handle(self, events: Sequence[Said]) -> None:
         """
         All of the batch or nothing.
         """
         if self.gate is not None:
+            self.waiting = True
             await self.gate.wait()
         for event in events:
             left = self.fails.get(event.event_id, [])
@@ -91,7 +98,7 @@ async def test_messages_are_handled_in_order_and_committed_after(
     await send(fresh_broker.bootstrap, TOPIC, *((b"a", b"a%d" % number) for number in range(20)))
     taker.gate = asyncio.Event()
     async with running(taker.consumer(fresh_broker.bootstrap, producer).run()):
-        await asyncio.sleep(1.0)  # long enough to have fetched, were it to commit early
+        await eventually(lambda: taker.waiting)
         assert await committed(fresh_broker.bootstrap, taker.group, TOPIC) in {None, 0}
         taker.gate.set()
 
@@ -112,13 +119,33 @@ async def test_what_is_not_committed_is_delivered_again(
     taker.gate = asyncio.Event()
     first = taker.consumer(fresh_broker.bootstrap, producer)
     async with running(first.run()):
-        await eventually(lambda: first.connected)
-        await asyncio.sleep(0.5)
+        await eventually(lambda: taker.waiting)
     assert [] == taker.handled
     taker.gate = None
 
     async with running(taker.consumer(fresh_broker.bootstrap, producer).run()):
         await eventually(lambda: taker.handled == ["a1"], within_seconds=40)
+
+
+async def test_what_is_read_alone_is_heard_by_every_process_from_the_beginning(
+    producer: Producer, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    In no group nobody takes a partition away from another, and no offset is kept.
+    """
+    await send(fresh_broker.bootstrap, TOPIC, (b"a", b"a1"), (b"b", b"b1"))
+    first, second = Room(), Room()
+    readings = [
+        Reading(group="test.alone", topics=(TOPIC,), decode=_decode, handle=room.handle, alone=True)
+        for room in (first, second)
+    ]
+    consumers = [Consumer(kafka(fresh_broker.bootstrap), producer, reading) for reading in readings]
+    async with running(*(consumer.run() for consumer in consumers)):
+        await eventually(lambda: {"a1", "b1"} == set(first.handled) == set(second.handled))
+        await send(fresh_broker.bootstrap, TOPIC, (b"a", b"a2"))
+        await eventually(lambda: "a2" in first.handled and "a2" in second.handled)
+
+    assert 3 == len(first.handled) == len(second.handled)
 
 
 async def test_a_malformed_message_goes_to_the_dead_topic_and_the_rest_goes_on(
@@ -295,3 +322,64 @@ async def test_a_consumer_that_stands_still_before_a_lag_is_made_anew(
     async with running(taker.consumer(fresh_broker.bootstrap, producer, stall_seconds=0.5).run()):
         await eventually(lambda: taker.handled == ["a1"], within_seconds=40)
     assert 1 == len(stuck)
+
+
+async def test_a_store_that_cannot_take_many_gets_fewer_and_then_more_again(
+    taker: Room, producer: Producer, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    A batch too large for its deadline must not stand still: it comes in halves, in order, and nothing is parked.
+    """
+    sizes: list[int] = []
+    able = 60
+
+    async def handle(events: Sequence[Said]) -> None:
+        sizes.append(len(events))
+        if len(events) > able:
+            raise DeadlineExceeded("too many")
+        taker.handled += [event.event_id for event in events]
+
+    names = [f"a{number}" for number in range(400)]
+    await producer.publish([_message("a", name, partition=0) for name in names])
+    reading = Reading(group=taker.group, topics=(TOPIC,), decode=_decode, handle=handle, batch_max=200)
+    consumer = Consumer(kafka(fresh_broker.bootstrap), producer, reading)
+    async with running(consumer.run()):
+        await eventually(lambda: len(taker.handled) == 400, within_seconds=40)
+
+    assert names == taker.handled
+    assert (200, True) == (max(sizes), 50 <= sizes[-1] <= able)
+    assert not consumer._parking.partitions()
+
+
+async def test_partitions_on_two_lanes_do_not_wait_for_each_other(
+    taker: Room,
+    producer: Producer,
+    fresh_broker: BackgroundBroker,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    One batch is prepared while the other is written; each partition stays on its lane and in its order.
+    """
+    monkeypatch.setattr(loop, "LANE_WORTH", 1)
+    underway: list[list[str]] = []
+    both = asyncio.Event()
+
+    async def handle(events: Sequence[Said]) -> None:
+        underway.append([event.event_id for event in events])
+        if len(underway) == 2:
+            both.set()
+        await both.wait()
+        taker.handled += [event.event_id for event in events]
+
+    messages = [
+        _message(f"k{partition}", f"{partition}.{n}", partition=partition) for n in range(10) for partition in range(4)
+    ]
+    await producer.publish(messages)
+    reading = Reading(group=taker.group, topics=(TOPIC,), decode=_decode, handle=handle, lanes=2)
+    async with running(Consumer(kafka(fresh_broker.bootstrap), producer, reading).run()):
+        await eventually(lambda: len(taker.handled) == 40)
+
+    assert [{"0", "2"}, {"1", "3"}] == sorted(({name[0] for name in batch} for batch in underway[:2]), key=min)
+    for partition in range(4):
+        assert [f"{partition}.{n}" for n in range(10)] == [n for n in taker.handled if n.startswith(f"{partition}.")]

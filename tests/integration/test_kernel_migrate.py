@@ -11,7 +11,12 @@ import pytest
 from kernel.migrate import MigrationRefused, migrate
 from tests.integration.kernel_stores import postgres
 
-KERNEL_FILES = ["kernel/0001_pre_outbox.sql", "kernel/0002_pre_inbox.sql", "kernel/0003_pre_idempotency.sql"]
+KERNEL_FILES = [
+    "kernel/0001_pre_outbox.sql",
+    "kernel/0002_pre_inbox.sql",
+    "kernel/0003_pre_idempotency.sql",
+    "kernel/0004_pre_outbox_bundles.sql",
+]
 
 
 @pytest.fixture
@@ -117,5 +122,5 @@ async def test_runners_at_once_apply_each_file_once(database: str, folder: Path)
         *(migrate(postgres(database), schema=schema, folder=folder) for schema in ("booking",) * 4)
     )
 
-    assert [6, 0, 0, 0] == sorted((len(applied) for applied in runs), reverse=True)
+    assert [len(KERNEL_FILES) + 3, 0, 0, 0] == sorted((len(applied) for applied in runs), reverse=True)
     assert 1 == await _ask(database, "SELECT count(*) FROM booking.office")

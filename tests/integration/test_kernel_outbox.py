@@ -11,7 +11,7 @@ import pytest
 
 from kernel import outbox
 from kernel.kafka.producer import kafka_producer
-from kernel.outbox import SQL, OutboxRelay, append
+from kernel.outbox import SQL, OutboxRelay, append, append_bundles
 from kernel.postgres import Database
 from ops.background import BackgroundBroker
 from tests.integration.kernel_broker import listening, running, said
@@ -65,6 +65,71 @@ async def test_what_is_committed_is_told_in_order_per_key(
             return 0 == await _waiting(db)
 
         await eventually(all_marked)
+
+
+async def test_messages_said_together_come_out_one_by_one_between_the_others(
+    db: Database, relay: OutboxRelay, fresh_broker: BackgroundBroker, eventually: Eventually
+) -> None:
+    """
+    A bundle is a way to keep messages, not a message: ids, keys and order are those of its parts.
+    """
+    number_told = 2 * outbox.BUNDLE_MESSAGES_MAX + 1
+    await _say(db, ("a", 0), ("b", 0))
+    async with db.transaction() as connection:
+        await append_bundles(
+            connection, [said(TOPIC, key, number) for number in range(1, number_told) for key in ("a", "b")]
+        )
+    await _say(db, ("a", number_told), ("b", number_told))
+    assert 2 * (number_told + 1) == await _waiting(db)
+
+    async with running(relay.run()), listening(fresh_broker.bootstrap, TOPIC) as heard:
+        await eventually(lambda: len(heard.bodies()) == 2 * (number_told + 1))
+
+    assert [f"a.{number}" for number in range(number_told + 1)] == heard.bodies("a")
+    assert [f"b.{number}" for number in range(number_told + 1)] == heard.bodies("b")
+    assert all(dict(record.headers)["ce_id"] == record.value for record in heard.records)
+
+
+@pytest.mark.parametrize("messages", [1, outbox.BUNDLE_MESSAGES_MAX, outbox.BUNDLE_MESSAGES_MAX + 1])
+async def test_a_bundle_keeps_what_it_was_given(db: Database, messages: int) -> None:
+    """
+    However many there are, one left over included.
+    """
+    given = [said(TOPIC, "a", number) for number in range(messages)]
+    async with db.transaction() as connection:
+        await append_bundles(connection, given)
+        rows = await connection.fetch("SELECT * FROM outbox ORDER BY id")
+
+    assert given == [message for row in rows for message in outbox.messages_of(row)]
+    assert -(-messages // outbox.BUNDLE_MESSAGES_MAX) == len(rows)
+
+
+async def test_a_batch_ends_when_it_has_messages_enough(db: Database) -> None:
+    """
+    Rows are no measure of what the broker is given at a time.
+    """
+    async with db.transaction() as connection:
+        await append_bundles(connection, [said(TOPIC, "a", number) for number in range(200)])
+    await _say(db, ("a", 200))
+    async with db.connection() as connection:
+        few, all_of_them = await connection.fetch(SQL.read_outbox, 60), await connection.fetch(SQL.read_outbox, 500)
+
+    assert [50, 50] == [row["messages"] for row in few]
+    assert [50, 50, 50, 50, 1] == [row["messages"] for row in all_of_them]
+
+
+async def test_what_was_told_long_ago_is_forgotten_and_what_was_not_told_never(db: Database) -> None:
+    """
+    A message nobody has heard stays, however old it is.
+    """
+    await _say(db, *(("a", number) for number in range(4)))
+    async with db.connection() as connection:
+        await connection.execute("UPDATE outbox SET created_at = now() - interval '4 days' WHERE event_id <> 'a.3'")
+        await connection.execute("UPDATE outbox SET published_at = now() WHERE event_id <> 'a.1'")
+        await connection.execute(SQL.delete_published, outbox.KEEP, 1000)
+        left = await connection.fetch("SELECT event_id FROM outbox ORDER BY id")
+
+    assert ["a.1", "a.3"] == [row["event_id"] for row in left]
 
 
 async def test_an_event_id_is_said_once(db: Database) -> None:

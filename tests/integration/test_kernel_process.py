@@ -4,6 +4,7 @@ The life of a process: it says what is wrong and does not start, or serves, drai
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 import sys
@@ -20,12 +21,12 @@ from kernel.settings import BadSettings
 Eventually = Callable[..., Awaitable[Any]]
 
 ROOM = """
-import asyncio, os, sys
+import asyncio, resource, sys
 from aiohttp import web
 from kernel.errors import Retryable
 from kernel.http.application import application
 from kernel.http.route import Route, answer_json
-from kernel.process import Process, run
+from kernel.process import Process, run, settings_of
 from kernel.settings import HttpSettings
 
 started = asyncio.Event()
@@ -44,12 +45,14 @@ async def api(process: Process) -> None:
         raise Retryable("the store is away")
     if "dying" in sys.argv:
         process.spawn("part", dies())
+    if "few-files" in sys.argv:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1000))
     if "unready" in sys.argv:
         async def ready():
             return False
         process.ready_when("store", ready)
     routes = (Route(method="GET", path="/slow", handler=slow, summary="", operation="slow", answers={200: None}),)
-    settings = HttpSettings(port=int(os.environ["HTTP_PORT"]))
+    settings = settings_of(HttpSettings)
     process.serve(application(routes, settings, authenticator=None), settings)
 
 run("test-api", api)
@@ -216,3 +219,44 @@ async def test_a_bad_environment_stops_the_boot_with_2_and_every_fault(tmp_path:
         assert 2 == room.process.returncode
         assert b"DRAIN_NOTICE_SECONDS must be a number" in errors
         assert issubclass(BadSettings, Exception)
+
+
+async def test_more_connections_than_files_may_be_open_stop_the_boot(tmp_path: Path) -> None:
+    """
+    Better no door than one that fails without a word on the day of the crowd.
+    """
+    async with _room(tmp_path, "few-files", HTTP_CONNECTIONS_MAX="900") as room:
+        _, errors = await asyncio.wait_for(room.process.communicate(), 10)
+
+        assert 2 == room.process.returncode
+        assert b"HTTP_CONNECTIONS_MAX is 900, but only 1000 files may be open" in errors
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="only Linux tells what another process may open")
+async def test_the_soft_limit_on_files_is_raised_to_what_is_needed(tmp_path: Path, eventually: Eventually) -> None:
+    """
+    Nobody has to know about ulimit as long as the system allows it.
+    """
+    async with _room(tmp_path, "few-files", HTTP_CONNECTIONS_MAX="400") as room:
+        await eventually(room.ready)
+
+        assert (912, 1000) == resource.prlimit(room.process.pid, resource.RLIMIT_NOFILE)
+
+
+async def test_the_street_door_is_guarded_in_a_process(tmp_path: Path, eventually: Eventually) -> None:
+    """
+    As it is set in the environment: who says nothing is cut off and counted, and draining waits for no such line.
+    """
+    async with (
+        _room(tmp_path, HTTP_HEAD_TIMEOUT_SECONDS="0.2", DRAIN_NOTICE_SECONDS="0") as room,
+        aiohttp.ClientSession() as session,
+    ):
+        await eventually(room.ready)
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(room.http.rpartition(":")[2]))
+
+        assert b"" == await asyncio.wait_for(reader.read(), 10)
+        async with session.get(f"{room.admin}/metrics") as response:
+            assert '\nhttp_connections_cut_total{stage="head"} 1.0' in await response.text()
+        writer.close()
+        room.process.send_signal(signal.SIGTERM)
+        assert 0 == await asyncio.wait_for(room.process.wait(), 10)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
+from services.quota.domain.limit import Limit
 from services.quota.stores.passes import Whole
 from services.quota.stores.steps import Outcome, SoldOut
 from services.quota.use_cases.reservations import Decides, ask_of
@@ -239,3 +240,30 @@ async def test_askers_cancelled_at_any_moment_change_nothing_for_the_others(room
         assert isinstance(after, Held)
         assert isinstance(before, asyncio.CancelledError) or (isinstance(before, Held) and before.seats == after.seats)
     assert 90 == len(await room.records("hold"))
+
+
+class _Silent(Whole):
+    """
+    Passes whose answer does not come.
+    """
+
+    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+        raise Retryable(f"no answer for {len(asks)}")
+
+
+async def test_a_pass_without_an_answer_lets_fewer_in_and_good_ones_let_them_in_again(valkey: Any) -> None:
+    """
+    The limit hears of every pass: of the one that failed, and of those that went well.
+    """
+    room, limit = room_of(valkey), Limit(floor=8, ceiling=100, target_seconds=5)
+    await room.holds.apply([plan(SLOT, capacity=200)])
+    silent = room.batching(passes=_Silent(room.valkey, room.keys), limit=limit)
+    with pytest.raises(Retryable):
+        await silent.decide(ask())
+    assert 8 == limit.asks_max
+
+    decider = room.batching(limit=limit)
+    await asyncio.gather(*(decider.decide(ask()) for _ in range(50)))
+
+    assert 13 == limit.asks_max
+    assert not decider.full

@@ -114,7 +114,7 @@ async def test_a_decision_outlives_its_asker_and_the_drain_waits_for_it(valkey: 
     room = room_of(valkey)
     await room.holds.apply([plan(SLOT)])
     decider = room.batching()
-    counter = Reservations(decider, Gate(), room.catalogue(), room.free, underway_max=10)
+    counter = Reservations(decider, Gate(), room.catalogue(), room.free)
     asked = ask()
     asker = asyncio.ensure_future(counter.reserve(asked))
     await asyncio.sleep(0)

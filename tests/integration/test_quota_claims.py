@@ -243,7 +243,7 @@ async def test_books_that_do_not_add_up_are_never_written_to(room: Room) -> None
         await Following(room.holds, room.claims).plans(
             [heard(plan(SLOT, version=9)), heard(plan(ELSEWHERE, version=2))]
         )
-    await Watch(room.ledger).turn()
+    await Watch(room.ledger, room.untold).turn()
 
     assert Refused(why=Refusal.UNBALANCED) == refused
     assert before == await room.valkey.call("HGETALL", room.keys.slot(SLOT))

@@ -2,6 +2,7 @@
 A Valkey that has started anew, lost writes or been replaced: nobody sells from it before it has been compared.
 """
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from services.quota.use_cases.telling import Relay
 from tests.integration.own_valkey import Server, own_valkey
 from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, heard, plan
 
+_relays = itertools.count()
 NOBODY_KNOWS = [BookingWatermark(partition=partition, epoch=0, seq=0) for partition in range(PARTITIONS)]
 
 
@@ -170,7 +172,10 @@ async def tell(room: Room, kafka: KafkaSettings) -> None:
     """One turn of the relay."""
     producer: Producer
     async with kafka_producer(kafka, name="test-history") as producer:
-        await Relay(room.outbox, producer, kafka, partitions=PARTITIONS).turn()
+        tenure = room.tenure(f"relay_{next(_relays)}")
+        await tenure.turn()
+        await Relay(room.outbox, producer, kafka, tenure, partitions=PARTITIONS).turn()
+        await tenure.leave()
 
 
 async def test_an_emptied_valkey_takes_no_plan_and_sells_nothing(server: Server, kafka: KafkaSettings) -> None:

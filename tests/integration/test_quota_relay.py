@@ -8,21 +8,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from contracts.envelope import Envelope, unseal
-from contracts.events import BookingWatermark, QuotaEvent, ReservationHeld, SlotApplied
-from contracts.topics import QUOTA_EVENTS
+from contracts.events import ReservationHeld, SlotApplied
 from kernel.kafka.producer import Producer, kafka_producer
 from kernel.settings import KafkaSettings
 from services.quota import metrics
 from services.quota.domain.decisions import Held
 from services.quota.stores.outbox import START, Position
 from services.quota.use_cases.telling import Relay
-from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, heard, plan, room_of
+from tests.integration.quota_relays import FAR, numbers, recorded, told
+from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, plan, room_of
 
 pytestmark = pytest.mark.kafka
-FAR = "makassar.20261130.morning.regular.online"
 
 
 @pytest.fixture
@@ -53,8 +50,14 @@ async def producer(kafka: KafkaSettings) -> AsyncIterator[Producer]:
         yield opened
 
 
-def _relay(room: Room, producer: Producer, kafka: KafkaSettings) -> Relay:
-    return Relay(room.outbox, producer, kafka, partitions=PARTITIONS)
+async def _relay(room: Room, producer: Producer, kafka: KafkaSettings, *, relay_id: str = "relay_1") -> Relay:
+    """
+    The only one there is: all partitions are its own.
+    """
+    tenure = room.tenure(relay_id)
+    await tenure.turn()
+    assert PARTITIONS == len(tenure.held)
+    return Relay(room.outbox, producer, kafka, tenure, partitions=PARTITIONS)
 
 
 @contextlib.asynccontextmanager
@@ -65,37 +68,6 @@ async def _running(relay: Relay) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-async def _told(kafka: KafkaSettings, slot_id: str, room: Room) -> list[tuple[int, Envelope]]:
-    """
-    Everything in the slot's partition of the topic, oldest first.
-    """
-    partition = TopicPartition(QUOTA_EVENTS.name, room.keys.partition_of(slot_id))
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        consumer.assign([partition])
-        await consumer.seek_to_beginning(partition)
-        end = (await consumer.end_offsets([partition]))[partition]
-        messages: list[Any] = []
-        while await consumer.position(partition) < end:
-            messages += (await consumer.getmany(timeout_ms=200)).get(partition, [])
-    finally:
-        await consumer.stop()
-    return [(int(message.key), unseal(tuple(message.headers), message.value)) for message in messages]
-
-
-async def _numbers(kafka: KafkaSettings, slot_id: str, room: Room) -> list[int]:
-    return [
-        envelope.event.seq
-        for _, envelope in await _told(kafka, slot_id, room)
-        if isinstance(envelope.event, QuotaEvent)
-    ]
-
-
-def _recorded(room: Room, slot_id: str, seq: int, epoch: int = 1) -> Envelope:
-    return heard(BookingWatermark(partition=room.keys.partition_of(slot_id), epoch=epoch, seq=seq))
 
 
 async def _kept(room: Room, slot_id: str) -> list[Position]:
@@ -112,13 +84,13 @@ async def test_every_decision_is_told_in_its_partition_in_order(
     asked = ask(persons=2)
     decision = await room.decider.decide(asked)
     await room.decider.decide(ask())
-    told = await _relay(room, producer, kafka).turn()
-    messages = await _told(kafka, SLOT, room)
+    entries = await (await _relay(room, producer, kafka)).turn()
+    messages = await told(kafka, SLOT, room)
     partition = room.keys.partition_of(SLOT)
     _, held = messages[1]
 
     assert isinstance(decision, Held)
-    assert (4, [partition] * 3) == (told, [key for key, _ in messages])
+    assert (4, [partition] * 3) == (entries, [key for key, _ in messages])
     assert [f"q{partition}:1:{seq}" for seq in (1, 2, 3)] == [envelope.event_id for _, envelope in messages]
     assert isinstance(messages[0][1].event, SlotApplied)
     assert isinstance(held.event, ReservationHeld)
@@ -139,10 +111,10 @@ async def test_the_stream_is_trimmed_to_the_watermark_and_no_further(
     """
     for _ in range(4):
         await room.decider.decide(ask())
-    relay = _relay(room, producer, kafka)
+    relay = await _relay(room, producer, kafka)
     await relay.turn()
     after_telling = await _kept(room, SLOT)
-    await relay.note_recorded([_recorded(room, SLOT, 3), _recorded(room, SLOT, 2)])
+    await relay.note_recorded([recorded(room, SLOT, 3), recorded(room, SLOT, 2)])
     await relay.turn()
 
     assert [Position(1, seq) for seq in (1, 2, 3, 4, 5)] == after_telling
@@ -157,7 +129,7 @@ async def test_a_broker_that_vanishes_and_returns_loses_nothing(
     Reservations go on without a broker; when it is back all of them are told, none out of order.
     """
     before = _told_count()
-    async with _running(_relay(room, producer, kafka)):
+    async with _running(await _relay(room, producer, kafka)):
         for _ in range(20):
             await room.decider.decide(ask())
         await eventually(lambda: _told_count() >= before + 22)
@@ -166,13 +138,13 @@ async def test_a_broker_that_vanishes_and_returns_loses_nothing(
         await fresh_broker.come_back()
 
         async def _all_there() -> bool:
-            return set(range(1, 52)) == set(await _numbers(kafka, SLOT, room))
+            return set(range(1, 52)) == set(await numbers(kafka, SLOT, room))
 
         await eventually(_all_there, within_seconds=60.0, every_seconds=0.5)
-    numbers = await _numbers(kafka, SLOT, room)
+    heard = await numbers(kafka, SLOT, room)
 
     assert all(isinstance(decision, Held) for decision in decisions)
-    assert list(range(1, 52)) == list(dict.fromkeys(numbers))
+    assert list(range(1, 52)) == list(dict.fromkeys(heard))
     assert 51 == len(await _kept(room, SLOT))
 
 
@@ -183,13 +155,15 @@ def _told_count() -> float:
 
 async def test_a_new_relay_tells_all_that_is_kept(room: Room, producer: Producer, kafka: KafkaSettings) -> None:
     """
-    Killed after telling and before anything was recorded, its successor begins at the oldest kept entry.
+    Gone after telling and before anything was recorded, its successor begins at the oldest kept entry.
     """
-    await _relay(room, producer, kafka).turn()
+    first = await _relay(room, producer, kafka)
+    await first.turn()
+    await first._tenure.leave()
     await room.decider.decide(ask())
-    await _relay(room, producer, kafka).turn()
+    await (await _relay(room, producer, kafka, relay_id="relay_2")).turn()
 
-    assert [1, 1, 2] == await _numbers(kafka, SLOT, room)
+    assert [1, 1, 2] == await numbers(kafka, SLOT, room)
 
 
 async def test_a_watermark_that_stands_still_is_told_again_from_there(
@@ -200,10 +174,11 @@ async def test_a_watermark_that_stands_still_is_told_again_from_there(
     """
     for _ in range(3):
         await room.decider.decide(ask())
-    relay = _relay(room, producer, kafka)
-    await relay.note_recorded([_recorded(room, SLOT, 2)])
+    relay = await _relay(room, producer, kafka)
     await relay.turn()
-    first = await _numbers(kafka, SLOT, room)
+    await relay.note_recorded([recorded(room, SLOT, 2)])
+    await relay.turn()
+    first = await numbers(kafka, SLOT, room)
     standing = relay._standing[room.keys.partition_of(SLOT)]
     patience = []
     for _ in range(2):
@@ -213,7 +188,7 @@ async def test_a_watermark_that_stands_still_is_told_again_from_there(
         patience.append(standing.patience_seconds)
 
     assert [1, 2, 3, 4] == first
-    assert [1, 2, 3, 4, 3, 4, 3, 4] == await _numbers(kafka, SLOT, room)
+    assert [1, 2, 3, 4, 3, 4, 3, 4] == await numbers(kafka, SLOT, room)
     assert [10.0, 20.0] == patience
 
 
@@ -223,12 +198,12 @@ async def test_another_cluster_is_told_everything_not_recorded(
     """
     A new cluster id means that the old one's messages are gone.
     """
-    relay = _relay(room, producer, kafka)
+    relay = await _relay(room, producer, kafka)
     await relay.turn()
     relay._cluster, relay._cluster_asked_at = "another", None
     await relay.turn()
 
-    assert [1, 1] == await _numbers(kafka, SLOT, room)
+    assert [1, 1] == await numbers(kafka, SLOT, room)
 
 
 async def test_a_valkey_behind_booking_is_stopped_and_not_trimmed(
@@ -237,8 +212,8 @@ async def test_a_valkey_behind_booking_is_stopped_and_not_trimmed(
     """
     Booking has recorded more than this Valkey ever decided: it sells nothing, and nothing is thrown away.
     """
-    relay = _relay(room, producer, kafka)
-    await relay.note_recorded([_recorded(room, SLOT, 5000), _recorded(room, FAR, 1)])
+    relay = await _relay(room, producer, kafka)
+    await relay.note_recorded([recorded(room, SLOT, 5000), recorded(room, FAR, 1)])
     await relay.turn()
     refused, elsewhere = await room.decider.decide(ask()), await room.decider.decide(ask(FAR))
     catalogue = room.catalogue()

@@ -127,6 +127,7 @@ def test_a_slot_says_where_when_and_what_in_its_id_and_keeps_local_time(seed: Se
         ({"shares": Shares(service={"regular": 1.0}, channel={"online": 0.99})}, "channel do not add up"),
         ({"sessions": (Session(key="m", starts_at=dt.time(9), ends_at=dt.time(9)),)}, "ends before it starts"),
         ({"sessions": (Session(key="m", starts_at=dt.time(8), ends_at=dt.time(9)),) * 2}, "same key"),
+        ({"return_times": (dt.time(10, 0, 1),)}, "whole minutes"),
     ],
 )
 def test_a_calendar_that_contradicts_itself_is_refused(seed: Seed, change: dict[str, object], reason: str) -> None:

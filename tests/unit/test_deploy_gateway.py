@@ -2,8 +2,13 @@
 The gateway's configuration as text: what may be filled in, and what may not slip in.
 """
 
+import dataclasses
 import re
 from pathlib import Path
+
+from kernel.settings import HttpSettings
+from services.quota.settings import ApiSettings
+from services.quota.use_cases.streaming import BEAT_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = (ROOT / "deploy/gateway/nginx.conf").read_text()
@@ -20,6 +25,10 @@ BLANKS = {
     "RUN_DIR",
 }
 
+QUOTA_UNDERWAY_MAX = next(
+    field.default for field in dataclasses.fields(ApiSettings) if field.name == "decisions_underway_max"
+)
+
 
 def test_exactly_the_agreed_blanks_are_to_be_filled_in() -> None:
     """
@@ -35,6 +44,19 @@ def test_nothing_outside_the_file_is_needed() -> None:
     assert [] == re.findall(r"^\s*(include|load_module|user)\b", CONFIG, re.MULTILINE)
 
 
+def test_a_stream_is_passed_on_as_it_comes_and_not_cut_between_two_beats() -> None:
+    """
+    What is buffered or packed is heard late; a beat comes every 15 s.
+    """
+    (stream,) = re.findall(r"location ~ \S+/availability/stream\$ \{(.*?)\n        \}", CONFIG, re.DOTALL)
+    patience = re.search(r"proxy_read_timeout (\d+)s;", stream)
+
+    assert "proxy_buffering off;" in stream
+    assert "gzip off;" in stream
+    assert patience is not None
+    assert int(patience[1]) >= 3 * BEAT_SECONDS
+
+
 def test_only_locations_that_read_may_ask_twice() -> None:
     """
     A write repeated by the gateway is a write its sender never asked for.
@@ -45,3 +67,34 @@ def test_only_locations_that_read_may_ask_twice() -> None:
 
     assert 8 == len(twice)
     assert [] == [path for path in twice if any(word in path for word in writes)]
+
+
+def test_the_gateway_lets_go_of_an_idle_connection_before_a_room_does() -> None:
+    """
+    Else one day a write meets a connection that is being closed, and nobody knows what became of it.
+    """
+    upstreams = re.findall(r"upstream \w+ \{(.*?)\n    \}", CONFIG, re.DOTALL)
+    idle_seconds = [int(seconds) for body in upstreams for seconds in re.findall(r"keepalive_timeout (\d+)s;", body)]
+
+    assert 5 == len(upstreams) == len(idle_seconds)
+    assert max(idle_seconds) + 10 <= HttpSettings(port=0).keepalive_seconds
+
+
+def test_the_gateway_turns_away_before_a_worker_must() -> None:
+    """
+    Refusing is cheapest at the outermost door, and never while the worker could still decide.
+    """
+    quota = re.search(r"upstream quota \{.*?max_conns=(\d+);", CONFIG, re.DOTALL)
+
+    assert quota is not None
+    assert QUOTA_UNDERWAY_MAX < int(quota[1]) < HttpSettings(port=0).connections_max
+
+
+def test_what_the_gateway_lets_through_is_not_too_long_for_a_room() -> None:
+    """
+    One of them refuses it, and it is the gateway.
+    """
+    assert "large_client_header_buffers 4 8k;" in CONFIG
+    assert 8 * 1024 <= HttpSettings(port=0).header_bytes_max
+    assert "client_max_body_size 64k;" in CONFIG
+    assert 64 * 1024 <= HttpSettings(port=0).body_bytes_max

@@ -98,11 +98,13 @@ def test_every_refusal_is_told_by_code_under_its_status() -> None:
     assert {
         "400": ["bad_request", "idempotency_key_missing"],
         "401": ["unauthenticated"],
+        "408": ["body_missing"],
         "409": ["place_taken", "still_running"],
         "413": ["body_too_large"],
         "422": ["idempotency_key_reused"],
+        "431": ["head_too_large"],
         "500": ["internal_error"],
-        "503": ["outcome_unknown"],
+        "503": ["outcome_unknown", "too_many_connections"],
     } == codes
 
 

@@ -70,6 +70,28 @@ def test_a_refusal_is_problem_json_with_its_extras() -> None:
     } == body
 
 
+@pytest.mark.parametrize(("chance", "expected_ms"), [(0.0, 2000), (0.25, 2500), (0.9999, 4000)])
+def test_who_is_turned_away_returns_between_once_and_twice_the_time(chance: float, expected_ms: int) -> None:
+    """
+    The draw is spread evenly, and is never earlier than asked for.
+    """
+    assert expected_ms == problem.spread_ms(2, lambda: chance)
+
+
+def test_a_crowd_turned_away_at_one_moment_is_told_different_moments() -> None:
+    """
+    Header and body agree; whole seconds in the header, as RFC 9110 has it.
+    """
+    request = make_mocked_request("POST", "/v1/reservations")
+    answers = [problem.answer(request, problem.OUTCOME_UNKNOWN, retry_after_seconds=2) for _ in range(200)]
+    bodies = [msgspec.json.decode(answer.body) for answer in answers]
+
+    assert {"2", "3", "4"} == {answer.headers["Retry-After"] for answer in answers}
+    assert [answer.headers["Retry-After"] for answer in answers] == [str(body["retry_after"]) for body in bodies]
+    assert all(abs(body["retry_after_ms"] - 1000 * body["retry_after"]) <= 500 for body in bodies)
+    assert len({body["retry_after_ms"] for body in bodies}) > 100
+
+
 def test_common_problems_have_codes_of_their_own() -> None:
     """
     A code is what a client branches on.

@@ -112,6 +112,25 @@ def test_a_service_runs_with_its_ports_and_secrets() -> None:
     assert ["PASS_KEYS"] == [name for name in keyring.NAMES if name in program.env]
 
 
+def test_only_quota_api_has_several_workers_when_asked() -> None:
+    """
+    One by default; what is no number of workers is refused by name.
+    """
+    asked = {"QUOTA_API_WORKERS": "2"}
+    env = environment.build(asked, usual_ports(), {})
+    crews = {
+        service.name: services.program(service, python="python", env=env, ports=usual_ports()).command[-2:]
+        for service in services.SERVICES
+        if "--workers" in services.program(service, python="python", env=env, ports=usual_ports()).command
+    }
+
+    assert {"quota-api": ("--workers", "2")} == crews
+    assert ({"QUOTA_API_ADMIN_PORT": 1}, {"QUOTA_API_ADMIN_PORT": 2}) == (services.workers({}), services.workers(asked))
+    for raw in ("0", "65", "many"):
+        with pytest.raises(StackError, match=r"QUOTA_API_WORKERS must be 1\.\.64"):
+            services.workers({"QUOTA_API_WORKERS": raw})
+
+
 def test_needs_name_services_that_exist() -> None:
     """
     A misspelled need would be waited for by nobody.

@@ -68,6 +68,21 @@ def test_no_port_is_given_twice() -> None:
     assert 4 == len(set(plan.ports.values()))
 
 
+def test_a_port_with_neighbours_gets_them_and_nobody_else_does() -> None:
+    """
+    The workers of a crew count their admin ports up from the first.
+    """
+    usual = {"CREW": 1001, "NEXT": 1002, "LAST": 1003}
+    wide = ports.choose(usual, {}, {}, free=free_but(), widths={"CREW": 2})
+    elsewhere = ports.choose({"CREW": 1001}, {}, {}, free=free_but(1002), widths={"CREW": 2})
+
+    assert {"CREW": 1001, "LAST": 1003} == {name: wide.ports[name] for name in ("CREW", "LAST")}
+    assert 1002 != wide.ports["NEXT"]
+    assert elsewhere.ports["CREW"] not in {1001, 1002}
+    with pytest.raises(StackError, match="CREW=1001 is taken"):
+        ports.choose({"CREW": None}, {"CREW": "1001"}, {}, free=free_but(1002), widths={"CREW": 2})
+
+
 def test_free_ports_lie_below_those_of_outgoing_connections() -> None:
     """
     Or a client's connection could sit on a stopped stack's port.

@@ -6,14 +6,26 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contracts.events import GiveBackAsked, ReservationHeld, ReservationReleased, SlotPlanned
 from kernel.settings import BadSettings, load
-from services.quota.domain.availability import Offers, availability, local_time, slot_state, tag_of, utc_time, window_of
+from services.quota.domain.availability import (
+    Offers,
+    availability,
+    local_time,
+    slot_state,
+    steady_until_ms,
+    timeless,
+    utc_time,
+    window_of,
+)
 from services.quota.domain.facts import event_id, event_of
 from services.quota.domain.records import HoldRecord, packed
+from services.quota.domain.returning import Delay, Returns, offer_of
 from services.quota.routes import ReservationBody
-from services.quota.settings import ApiSettings
+from services.quota.settings import ApiSettings, ReturnSettings
 from services.quota.use_cases.reservations import ask_of
 
 NOON_MS = 1_796_018_400_000
@@ -109,12 +121,37 @@ def test_a_tag_changes_with_the_places_and_not_with_the_time() -> None:
     plan = _plan()
 
     def tag(free: int, now_ms: int) -> str:
-        return tag_of(
+        return timeless(
             availability({plan.slot_id: plan}, {plan.slot_id: free}, from_day=None, days=31, service="", now_ms=now_ms)
-        )
+        ).tag
 
     assert tag(3, NOON_MS) == tag(3, NOON_MS + 1)
     assert tag(3, NOON_MS) != tag(2, NOON_MS)
+
+
+def test_a_view_kept_without_its_time_is_the_view_at_any_time() -> None:
+    """
+    What is sent is what encoding the whole view would give.
+    """
+    plan = _plan()
+    view = availability({plan.slot_id: plan}, {}, from_day=None, days=31, service="", now_ms=NOON_MS)
+
+    assert msgspec.json.encode(view) == timeless(view).at(NOON_MS)
+
+
+def test_what_is_shown_is_steady_until_the_next_opening_closing_or_midnight() -> None:
+    """
+    Each edge of the clock that changes a state, a window or a first day; the earliest of them.
+    """
+    plan = _plan()
+    moments = (plan.opens_at_ms - 1, plan.opens_at_ms, plan.closes_at_ms)
+    midnight_ms = next(
+        at_ms
+        for at_ms in range(NOON_MS, NOON_MS + 25 * HOUR_MS, HOUR_MS)
+        if "T00:00" in local_time(at_ms, plan.timezone)
+    )
+
+    assert [plan.opens_at_ms, plan.closes_at_ms, midnight_ms] == [steady_until_ms([plan], at) for at in moments]
 
 
 def test_alternatives_come_nearest_first_with_room_for_the_family() -> None:
@@ -230,3 +267,50 @@ def test_bad_settings_name_their_variables() -> None:
     assert "PASS_KEYS" in str(keys.value)
     assert "c2VjcmV0" not in str(keys.value)
     assert "VALKEY_DURABILITY" in str(durability.value)
+
+
+def test_a_delay_is_drawn_from_its_whole_range() -> None:
+    """
+    From the least to the most, evenly; a range of one point is that point.
+    """
+    delay = Delay(seconds_min=60, seconds_max=1800)
+
+    assert [60_000, 930_000, 1_800_000] == [delay.drawn(chance).after_ms for chance in (0, 0.5, 1)]
+    assert [0, 0] == [Delay(seconds_min=0, seconds_max=0).drawn(chance).after_ms for chance in (0, 1)]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura"])
+@given(
+    at_ms=st.integers(NOON_MS, NOON_MS + 400 * 24 * HOUR_MS),
+    clocks=st.lists(st.times().map(lambda moment: f"{moment:%H:%M}"), min_size=1, max_size=24),
+)
+def test_places_come_back_at_the_next_published_time_of_the_office(zone: str, at_ms: int, clocks: list[str]) -> None:
+    """
+    Later than now, within a day, on one of the times by the office's own clock, and none of them in between.
+    """
+    offer = offer_of(Returns(timezone=zone, return_times=tuple(clocks)), Delay(), chance=0.5, now_ms=at_ms)
+    passed = {
+        local_time(minute * 60_000, zone)[11:16] for minute in range(at_ms // 60_000 + 1, offer.from_ms // 60_000)
+    }
+
+    assert 0 < offer.from_ms - at_ms <= 24 * HOUR_MS
+    assert local_time(offer.from_ms, zone)[11:19] in {f"{clock}:00" for clock in clocks}
+    assert not passed & set(clocks)
+    assert 0 == offer.after_ms
+
+
+def test_a_plan_without_times_leaves_it_to_chance() -> None:
+    """
+    So does a slot whose plan is not known.
+    """
+    given_times = [Returns(timezone="Asia/Jakarta"), None]
+
+    assert [Delay().drawn(0.25)] * 2 == [offer_of(one, Delay(), chance=0.25, now_ms=NOON_MS) for one in given_times]
+
+
+def test_a_range_that_ends_before_it_begins_stops_the_boot() -> None:
+    """
+    The sentence names both variables.
+    """
+    with pytest.raises(BadSettings, match="RETURN_DELAY_SECONDS_MIN must be at most RETURN_DELAY_SECONDS_MAX"):
+        load(ReturnSettings, {"RETURN_DELAY_SECONDS_MIN": "61", "RETURN_DELAY_SECONDS_MAX": "60"})

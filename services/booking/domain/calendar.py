@@ -73,6 +73,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sessions: Annotated[tuple[Session, ...], msgspec.Meta(min_length=1, max_length=24)]
     shares: Shares
     window: WindowPolicy
+    return_times: Annotated[tuple[dt.time, ...], msgspec.Meta(max_length=24)] = ()
+    """When places that came back are offered again, every day; none: after a random delay each."""
 
     def __post_init__(self) -> None:
         """
@@ -83,6 +85,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise BadCalendar(f"session {session.key} ends before it starts")
         if len({session.key for session in self.sessions}) != len(self.sessions):
             raise BadCalendar("two sessions have the same key")
+        if any(moment.tzinfo or moment.second or moment.microsecond for moment in self.return_times):
+            raise BadCalendar("return_times are local times in whole minutes")
         for name, shares in (("service", self.shares.service), ("channel", self.shares.channel)):
             if sum(share_units(share) for share in shares.values()) != SHARE_UNITS:
                 raise BadCalendar(f"shares of {name} do not add up to 1")

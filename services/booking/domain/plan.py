@@ -54,6 +54,7 @@ class PlannedSlot(msgspec.Struct, frozen=True, kw_only=True):
     closes_at: dt.datetime
     next_opens_at: dt.datetime
     pay_seconds: int
+    return_times: tuple[str, ...]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +133,7 @@ def slots_of(calendar: Calendar, office: Office, days: Sequence[dt.date]) -> Ite
     """
     zone = ZoneInfo(office.timezone)
     cells = cells_of(calendar, office.daily_quota)
+    return_times = tuple(f"{moment:%H:%M}" for moment in sorted(set(calendar.return_times)))
     for day in days:
         release = release_of(calendar.window, day, zone)
         next_opens_at = next_opening(calendar.window, release.closes_at, zone)
@@ -155,4 +157,5 @@ def slots_of(calendar: Calendar, office: Office, days: Sequence[dt.date]) -> Ite
                 closes_at=release.closes_at,
                 next_opens_at=next_opens_at,
                 pay_seconds=calendar.pay_seconds,
+                return_times=return_times,
             )

@@ -16,6 +16,8 @@ from contracts import events
 from services.booking.domain.lifecycle import State
 
 T = TypeVar("T")
+FIRST_VERSION: Final = 1
+"""Of a booking that has just begun."""
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,34 +109,59 @@ def announcement(record: BookingRecord) -> events.BookingEvent | None:
     return tell(record) if tell else None
 
 
-def event_id_of(record: BookingRecord) -> str:
+def event_id_of(booking_id: str, version: int) -> str:
     """
     Stable over every try: a version of a booking is announced once.
     """
-    return f"b.{record.booking_id}.{record.version}"
+    return f"b.{booking_id}.{version}"
+
+
+def words_of(visit: Visit) -> dict[str, str]:
+    """
+    Where and when, as events tell it.
+    """
+    return {
+        "slot_id": visit.slot_id,
+        "office_id": visit.office_id,
+        "office_name": visit.office_name,
+        "city": visit.city,
+        "timezone": visit.timezone,
+        "date": visit.date.isoformat(),
+        "session": visit.session,
+        "starts_at": in_zone(visit.starts_at, visit.timezone),
+        "ends_at": in_zone(visit.ends_at, visit.timezone),
+        "service": visit.service,
+        "channel": visit.channel,
+    }
+
+
+def held(hold: events.ReservationHeld, words: Mapping[str, str], *, at_ms: int) -> events.BookingHeld:
+    """
+    The event of a hold that became a booking as it is. `words` are those of its slot's visit.
+    """
+    booking = events.Booking(
+        booking_id=hold.reservation_id,
+        account_id=hold.account_id,
+        person_ids=hold.person_ids,
+        seats=hold.seats,
+        pay_by_ms=hold.pay_by_ms,
+        state=State.HELD.value,
+        version=FIRST_VERSION,
+        **words,
+    )
+    return events.BookingHeld(booking=booking, at_ms=at_ms)
 
 
 def _told(record: BookingRecord) -> events.Booking:
-    visit = record.visit
     return events.Booking(
         booking_id=record.booking_id,
         account_id=record.account_id,
         person_ids=record.person_ids,
-        slot_id=visit.slot_id,
         seats=record.seats,
-        office_id=visit.office_id,
-        office_name=visit.office_name,
-        city=visit.city,
-        timezone=visit.timezone,
-        date=visit.date.isoformat(),
-        session=visit.session,
-        starts_at=in_zone(visit.starts_at, visit.timezone),
-        ends_at=in_zone(visit.ends_at, visit.timezone),
-        service=visit.service,
-        channel=visit.channel,
         pay_by_ms=ms_of(record.pay_by),
         state=record.state.value,
         version=record.version,
+        **words_of(record.visit),
     )
 
 

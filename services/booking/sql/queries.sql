@@ -69,28 +69,29 @@ LIMIT 1000;
 -- A slot somebody opened by hand keeps its window. $1 JSON array of domain.plan.PlannedSlot
 INSERT INTO slot AS known
     (slot_id, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service, channel,
-     capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds)
+     capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds, return_times)
 SELECT slot_id, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service, channel,
-    capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds
+    capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds, return_times
 FROM json_to_recordset($1::json) AS s (
     slot_id text, office_id text, office_name text, city text, province text, timezone text, date date, session text,
     starts_at timestamptz, ends_at timestamptz, service text, channel text, capacity integer, window_id text,
-    opens_at timestamptz, closes_at timestamptz, next_opens_at timestamptz, pay_seconds integer
+    opens_at timestamptz, closes_at timestamptz, next_opens_at timestamptz, pay_seconds integer, return_times text[]
 )
 ON CONFLICT (slot_id) DO UPDATE SET
     version = known.version + 1,
     office_name = excluded.office_name, city = excluded.city, province = excluded.province,
     timezone = excluded.timezone, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    capacity = excluded.capacity, closed = false,
+    capacity = excluded.capacity, return_times = excluded.return_times, closed = false,
     window_id = CASE WHEN known.follows_policy THEN excluded.window_id ELSE known.window_id END,
     opens_at = CASE WHEN known.follows_policy THEN excluded.opens_at ELSE known.opens_at END,
     closes_at = CASE WHEN known.follows_policy THEN excluded.closes_at ELSE known.closes_at END,
     next_opens_at = CASE WHEN known.follows_policy THEN excluded.next_opens_at ELSE known.next_opens_at END,
     pay_seconds = CASE WHEN known.follows_policy THEN excluded.pay_seconds ELSE known.pay_seconds END
 WHERE known.closed
-    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at, known.capacity)
+    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at, known.capacity,
+            known.return_times)
         IS DISTINCT FROM (excluded.office_name, excluded.city, excluded.province, excluded.timezone,
-            excluded.starts_at, excluded.ends_at, excluded.capacity)
+            excluded.starts_at, excluded.ends_at, excluded.capacity, excluded.return_times)
     OR known.follows_policy
         AND (known.window_id, known.opens_at, known.closes_at, known.next_opens_at, known.pay_seconds)
             IS DISTINCT FROM (excluded.window_id, excluded.opens_at, excluded.closes_at, excluded.next_opens_at,
@@ -119,10 +120,18 @@ RETURNING slot_id;
 -- read_slots --
 -- Slots as planned now. $1 slot_ids
 SELECT slot_id, version, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service,
-    channel, capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed
+    channel, capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed, return_times
 FROM slot
 WHERE slot_id = ANY ($1::text[])
 ORDER BY slot_id;
+
+-- read_changed_visits --
+-- Where and when, of the slots the caller does not know as they are now. $1 slot_ids, $2 the versions he knows, 0 for none
+SELECT s.slot_id, s.version, s.office_id, s.office_name, s.city, s.province, s.timezone, s.date, s.session, s.starts_at,
+    s.ends_at, s.service, s.channel
+FROM unnest($1::text[], $2::integer[]) AS k (slot_id, version)
+JOIN slot AS s USING (slot_id)
+WHERE s.version <> k.version;
 
 -- read_office_spans --
 -- The different windows of every office's slots, as far as they can still interest anybody.
@@ -166,8 +175,8 @@ WHERE seq > 0
 ORDER BY partition, epoch DESC;
 
 -- record_bookings --
--- Record holds: booking, seats and people, once each. Per new booking it says which slot it is for and whether it got
--- every seat and every person; if not, the caller takes it back. $1 JSON array of {booking_id, …}, $2 state to begin in
+-- Record holds that may be known or not free: booking, seats and people, once each. Per new booking it says which slot
+-- it is for and whether it got every seat and every person; if not, the caller takes it back. $1 JSON array of {booking_id, …}, $2 state to begin in
 WITH told AS (
     SELECT booking_id, account_id, slot_id, seats, person_ids, pay_by, held_at, partition, epoch, seq, reason
     FROM json_to_recordset($1::json) AS t (
@@ -237,11 +246,13 @@ WITH asked AS (
     WHERE b.booking_id = a.booking_id AND b.state = ANY ($2::text[])
     RETURNING b.*
 ), unseated AS (
-    UPDATE booking_seat SET active = false
-    WHERE NOT $4::boolean AND active AND booking_id IN (SELECT booking_id FROM moved)
+    UPDATE booking_seat AS s SET active = false
+    FROM moved AS m CROSS JOIN unnest(m.seats) AS taken (seat)
+    WHERE NOT $4::boolean AND s.active AND (s.slot_id, s.seat, s.booking_id) = (m.slot_id, taken.seat, m.booking_id)
 ), disengaged AS (
-    UPDATE booking_person SET active = false
-    WHERE NOT $5::boolean AND active AND booking_id IN (SELECT booking_id FROM moved)
+    UPDATE booking_person AS p SET active = false
+    FROM moved AS m CROSS JOIN unnest(m.person_ids) AS busy (person_id)
+    WHERE NOT $5::boolean AND p.active AND (p.person_id, p.booking_id) = (busy.person_id, m.booking_id)
 )
 SELECT m.*, s.office_id, s.office_name, s.city, s.province, s.timezone, s.date, s.session, s.starts_at, s.ends_at,
     s.service, s.channel
@@ -302,13 +313,17 @@ SELECT json_build_object(
     'seats', seats, 'person_ids', person_ids, 'state', state, 'version', version, 'pay_by', pay_by,
     'held_at', held_at, 'changed_at', changed_at, 'partition', partition, 'epoch', epoch, 'seq', seq,
     'billing_code', billing_code, 'amount_rupiah', amount_rupiah, 'ntpn', ntpn, 'reason', reason,
-    'active_seats', (SELECT coalesce(json_agg(seat ORDER BY seat), '[]')
-        FROM booking_seat AS s WHERE s.booking_id = b.booking_id AND s.active),
-    'active_person_ids', (SELECT coalesce(json_agg(person_id ORDER BY person_id), '[]')
-        FROM booking_person AS p WHERE p.booking_id = b.booking_id AND p.active),
+    'active_seats', coalesce(s.active, '[]'), 'active_person_ids', coalesce(p.active, '[]'),
     'history', (SELECT json_agg(json_build_object('state', h.state, 'version', h.version, 'at', h.at)
         ORDER BY h.version) FROM booking_history AS h WHERE h.booking_id = b.booking_id))::text
 FROM booking AS b
+LEFT JOIN (
+    SELECT booking_id, json_agg(seat ORDER BY seat) AS active FROM booking_seat WHERE active GROUP BY booking_id
+) AS s USING (booking_id)
+LEFT JOIN (
+    SELECT booking_id, json_agg(person_id ORDER BY person_id) AS active
+    FROM booking_person WHERE active GROUP BY booking_id
+) AS p USING (booking_id)
 ORDER BY booking_id;
 
 -- export_watermarks --

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from contracts.events import ReservationHeld
@@ -19,6 +20,22 @@ from services.booking.domain.record import BookingRecord, Visit, visit_by_id
 from services.booking.stores.statements import SQL, as_json
 
 EXPORT_ROWS = 500
+BOOKING_COLUMNS = (
+    "booking_id",
+    "account_id",
+    "slot_id",
+    "seats",
+    "person_ids",
+    "state",
+    "pay_by",
+    "held_at",
+    "changed_at",
+    "partition",
+    "epoch",
+    "seq",
+)
+SEAT_COLUMNS = ("slot_id", "seat", "booking_id")
+PERSON_COLUMNS = ("person_id", "booking_id")
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,11 +91,46 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 _history = msgspec.json.Decoder(tuple[HistoryEntry, ...])
 
 
+async def copy(connection: Connection, holds: Sequence[ReservationHeld], *, now: dt.datetime) -> bool:
+    """
+    Write holds, their seats and their people, if all are new and free. False, and nothing is written, if any is not.
+
+    In order of what is unique, so that two writers never wait for each other crosswise.
+    """
+    bookings = sorted(
+        (
+            hold.reservation_id,
+            hold.account_id,
+            hold.slot_id,
+            hold.seats,
+            hold.person_ids,
+            State.HELD.value,
+            moment_of(hold.pay_by_ms),
+            moment_of(hold.at_ms),
+            now,
+            hold.partition,
+            hold.epoch,
+            hold.seq,
+        )
+        for hold in holds
+    )
+    seats = sorted((hold.slot_id, seat, hold.reservation_id) for hold in holds for seat in hold.seats)
+    persons = sorted((person_id, hold.reservation_id) for hold in holds for person_id in hold.person_ids)
+    try:
+        async with connection.transaction():
+            await connection.copy_records_to_table("booking", records=bookings, columns=BOOKING_COLUMNS)
+            await connection.copy_records_to_table("booking_seat", records=seats, columns=SEAT_COLUMNS)
+            await connection.copy_records_to_table("booking_person", records=persons, columns=PERSON_COLUMNS)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
+
+
 async def record(
     connection: Connection, holds: Sequence[ReservationHeld], *, state: State, reason: str | None = None
 ) -> list[Recorded]:
     """
-    Write holds that are not known yet, in order of their sequence. Returns the new ones.
+    Write those holds that are not known yet, in order of their sequence. Returns the new ones.
     """
     rows = [
         {

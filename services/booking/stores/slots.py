@@ -133,6 +133,7 @@ async def read(connection: Connection, slot_ids: Sequence[str]) -> list[SlotPlan
             next_opens_at_ms=None if row["next_opens_at"] is None else ms_of(row["next_opens_at"]),
             pay_seconds=row["pay_seconds"],
             closed=row["closed"],
+            return_times=tuple(row["return_times"]),
         )
         for row in await connection.fetch(SQL.read_slots, list(slot_ids))
     ]

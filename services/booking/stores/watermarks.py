@@ -19,8 +19,10 @@ async def lock(connection: Connection, lines: Iterable[Line]) -> dict[Line, int]
     """
     ordered = sorted(set(lines))
     columns = [line[0] for line in ordered], [line[1] for line in ordered]
-    await connection.execute(SQL.begin_watermarks, *columns)
     rows = await connection.fetch(SQL.lock_watermarks, *columns)
+    if len(rows) < len(ordered):
+        await connection.execute(SQL.begin_watermarks, *columns)
+        rows = await connection.fetch(SQL.lock_watermarks, *columns)
     return {(row["partition"], row["epoch"]): row["seq"] for row in rows}
 
 

@@ -8,6 +8,7 @@ reason to stop. Behind a gap nothing is taken; quota's relay announces again.
 """
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from contracts.envelope import Envelope
@@ -16,17 +17,18 @@ from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
-from services.booking.domain.record import BookingRecord
+from services.booking.domain.record import BookingRecord, ms_of
 from services.booking.domain.sequence import Gap, take
-from services.booking.stores import bookings, watermarks
+from services.booking.stores import bookings, offices, watermarks
 from services.booking.stores.bookings import Recorded, Step
-from services.booking.use_cases.telling import tell_steps
+from services.booking.stores.visits import Visits
+from services.booking.use_cases.telling import tell_held, tell_steps
 
 log = get_logger(__name__)
 GIVE_BACK_REASON = "give_back_asked"
 
 
-async def record(database: Database, envelopes: Sequence[Envelope]) -> None:
+async def record(database: Database, visits: Visits, envelopes: Sequence[Envelope]) -> None:
     """
     Record a batch of quota's events.
     """
@@ -35,38 +37,48 @@ async def record(database: Database, envelopes: Sequence[Envelope]) -> None:
     async with database.transaction() as connection:
         known = await watermarks.lock(connection, ((event.partition, event.epoch) for event in events))
         taken = take(known, events)
-        held = await _record_holds(connection, [e for e in taken.events if isinstance(e, ReservationHeld)])
+        steps = await _record_holds(connection, visits, [e for e in taken.events if isinstance(e, ReservationHeld)])
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
-        await tell_steps(connection, [*held, *given_back])
+        await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)
     metrics.recording_seconds.observe(time.perf_counter() - started)
-    metrics.recorded.inc(len(held))
-    metrics.count_steps(record.state for record in (*held, *given_back))
+    metrics.recorded.inc(steps.total())
+    steps.update(record.state for record in given_back)
+    metrics.count_steps(steps)
     for gap in taken.gaps:
         _report(gap)
 
 
-async def _record_holds(connection: Connection, holds: Sequence[ReservationHeld]) -> list[BookingRecord]:
+async def _record_holds(connection: Connection, visits: Visits, holds: Sequence[ReservationHeld]) -> Counter[State]:
     """
-    All at once if everything is free, as it should be; else one by one, to find out which is not.
+    By COPY if everything is new and free, as it should be; else with a closer look. Returns how the new ones begin.
     """
     if not holds:
-        return []
-    whole = await _record_if_free(connection, holds)
-    if all(new.stands for new in whole):
-        return [new.record for new in whole]
-    records: list[BookingRecord] = []
-    for hold in holds:
-        records += await _record_or_displace(connection, hold)
-    return records
+        return Counter()
+    words = await visits.words(connection, {hold.slot_id for hold in holds})
+    now = await offices.read_now(connection)
+    if all(hold.slot_id in words for hold in holds) and await bookings.copy(connection, holds, now=now):
+        await tell_held(connection, holds, words, at_ms=ms_of(now))
+        return Counter({State.HELD: len(holds)})
+    records = await _sort_out(connection, holds)
+    await tell_steps(connection, records)
+    return Counter(record.state for record in records)
 
 
-async def _record_or_displace(connection: Connection, hold: ReservationHeld) -> list[BookingRecord]:
-    tried = await _record_if_free(connection, [hold])
-    refused = [new for new in tried if not new.stands]
-    if not refused:
+async def _sort_out(connection: Connection, holds: Sequence[ReservationHeld]) -> list[BookingRecord]:
+    """
+    All at once if what is new is free; else one half after the other, until what is not stands alone.
+    """
+    tried = await _record_if_free(connection, holds)
+    if all(new.stands for new in tried):
         return [new.record for new in tried]
-    reason = _reason(refused[0])
+    if len(holds) == 1:
+        return await _displace(connection, holds[0], reason=_reason(tried[0]))
+    middle = len(holds) // 2
+    return [*await _sort_out(connection, holds[:middle]), *await _sort_out(connection, holds[middle:])]
+
+
+async def _displace(connection: Connection, hold: ReservationHeld, *, reason: str) -> list[BookingRecord]:
     log.error("booking_displaced", booking_id=hold.reservation_id, slot_id=hold.slot_id, reason=reason)
     displaced = await bookings.record(connection, [hold], state=State.DISPLACED, reason=reason)
     return [new.record for new in displaced]

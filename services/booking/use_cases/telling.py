@@ -4,13 +4,13 @@ Telling: every step of a booking and every change of a plan goes into the outbox
 Called by the other use cases inside their transaction. The relay carries it to Kafka.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contracts.envelope import seal
-from contracts.events import SlotPlanned
+from contracts.events import ReservationHeld, SlotPlanned
 from kernel import outbox
 from kernel.postgres import Connection
-from services.booking.domain.record import BookingRecord, announcement, event_id_of
+from services.booking.domain.record import FIRST_VERSION, BookingRecord, announcement, event_id_of, held
 
 SOURCE = "booking"
 
@@ -22,9 +22,29 @@ async def tell_steps(connection: Connection, records: Sequence[BookingRecord]) -
     await outbox.append(
         connection,
         [
-            seal(event, event_id=event_id_of(record), key=record.booking_id, source=SOURCE)
+            seal(event, event_id=event_id_of(record.booking_id, record.version), key=record.booking_id, source=SOURCE)
             for record in records
             if (event := announcement(record)) is not None
+        ],
+    )
+
+
+async def tell_held(
+    connection: Connection, holds: Sequence[ReservationHeld], words: Mapping[str, Mapping[str, str]], *, at_ms: int
+) -> None:
+    """
+    Announce bookings that are new in this transaction. `words` say where and when each slot is.
+    """
+    await outbox.append_bundles(
+        connection,
+        [
+            seal(
+                held(hold, words[hold.slot_id], at_ms=at_ms),
+                event_id=event_id_of(hold.reservation_id, FIRST_VERSION),
+                key=hold.reservation_id,
+                source=SOURCE,
+            )
+            for hold in holds
         ],
     )
 

@@ -7,9 +7,10 @@ Called by use cases with plans, free counts and the deciding server's time. Pure
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from operator import itemgetter
-from typing import Literal, NamedTuple
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +19,9 @@ from contracts.events import SlotPlanned
 
 PUBLIC_CHANNEL = "online"
 ALTERNATIVES_MAX = 3
+NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
+_TIME = b'{"server_time_ms":'
+"""How an availability begins: with the only part of it that changes all the time."""
 
 SlotState = Literal["not_open", "open", "sold_out", "closed"]
 WindowState = Literal["not_open", "open", "closed"]
@@ -48,6 +52,9 @@ class SlotView(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     capacity: int
     free: int
+    """What may be taken now."""
+    returning: int
+    """Places that came back and are offered again later; when, is not told."""
     state: SlotState
     opens_at: str
     closes_at: str
@@ -89,9 +96,14 @@ def local_time(at_ms: int, timezone: str) -> str:
 
 def utc_time(at_ms: int) -> str:
     """
-    RFC 3339 in UTC.
+    RFC 3339 in UTC, to the second.
     """
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return _utc_second(at_ms // 1000)
+
+
+@functools.lru_cache(maxsize=1024)
+def _utc_second(at_seconds: int) -> str:
+    return datetime.fromtimestamp(at_seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def today_in(timezone: str, now_ms: int) -> date:
@@ -152,6 +164,7 @@ def availability(
     days: int,
     service: str,
     now_ms: int,
+    returning: Mapping[str, int] = NOTHING,
 ) -> AvailabilityView:
     """
     An office's slots of `days` days from `from_day` (None: its today). An empty `service` is all of them.
@@ -170,11 +183,13 @@ def availability(
         office_id=some.office_id,
         timezone=some.timezone,
         window=window_of(office_plans.values(), now_ms),
-        slots=tuple(_slot_view(plan, free.get(plan.slot_id, 0), now_ms) for plan in wanted),
+        slots=tuple(
+            _slot_view(plan, free.get(plan.slot_id, 0), returning.get(plan.slot_id, 0), now_ms) for plan in wanted
+        ),
     )
 
 
-def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
+def _slot_view(plan: SlotPlanned, free: int, returning: int, now_ms: int) -> SlotView:
     return SlotView(
         slot_id=plan.slot_id,
         date=plan.date,
@@ -185,18 +200,48 @@ def _slot_view(plan: SlotPlanned, free: int, now_ms: int) -> SlotView:
         channel=plan.channel,
         capacity=plan.capacity,
         free=free,
+        returning=returning,
         state=slot_state(plan, free, now_ms),
         opens_at=local_time(plan.opens_at_ms, plan.timezone),
         closes_at=local_time(plan.closes_at_ms, plan.timezone),
     )
 
 
-def tag_of(view: AvailabilityView) -> str:
+class Timeless(NamedTuple):
     """
-    An ETag that changes when anything but the time of asking does.
+    A view as JSON without the time of asking, and an ETag that changes when anything else does.
     """
-    timeless = msgspec.structs.replace(view, server_time_ms=0)
-    return f'W/"{hashlib.blake2b(msgspec.json.encode(timeless), digest_size=12).hexdigest()}"'
+
+    body: bytes
+    tag: str
+
+    def at(self, now_ms: int) -> bytes:
+        """
+        The whole of it, asked for at a time.
+        """
+        return b"%b%d%b" % (_TIME, now_ms, self.body)
+
+
+def timeless(view: AvailabilityView) -> Timeless:
+    """
+    Encoded once for as long as it stays true.
+    """
+    body = msgspec.json.encode(msgspec.structs.replace(view, server_time_ms=0)).removeprefix(_TIME + b"0")
+    return Timeless(body, f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+
+
+def steady_until_ms(plans: Iterable[SlotPlanned], now_ms: int) -> int:
+    """
+    Until when the clock alone changes nothing that is shown: the next opening, closing or midnight.
+    """
+    known = list(plans)
+    edges = [edge for plan in known for edge in (plan.opens_at_ms, plan.closes_at_ms) if edge > now_ms]
+    return min([*edges, *(_midnight_ms(zone, now_ms) for zone in {plan.timezone for plan in known})])
+
+
+def _midnight_ms(timezone: str, now_ms: int) -> int:
+    tomorrow = today_in(timezone, now_ms) + timedelta(days=1)
+    return int(datetime.combine(tomorrow, time(), ZoneInfo(timezone)).timestamp() * 1000)
 
 
 @functools.lru_cache(maxsize=8192)

@@ -6,11 +6,11 @@
   at the hold comes first, so every refusal but ENDED and KEY_REUSED means that there is none.
   Its keys are in the batch, of many hash tags: a cluster runs `claim` and `reserve` instead.
 
-  ARGV[1] batch   msgpack: see places; an ask goes on with claims key, key_hash
+  ARGV[1] batch   msgpack: see places; an ask's own two are its claims key, and its claims as they are to be
 
   Returns msgpack {results, sold_out, at_ms}
-    result    {code, seats, number, word}; of a held one number is pay_by_ms, word its state
-    sold_out  {index of the slot, offered now, until_ms, takers} of each slot that refused somebody so
+    results   flat, of each ask: code, seats, number, word; of a held one number is pay_by_ms, word its state
+    sold_out  {number of the slot, offered now, until_ms, takers} of each slot that refused somebody so
       1  HELD
       0  ALREADY_HELD
      -1  UNKNOWN_SLOT
@@ -32,41 +32,59 @@
 -- @include "clock"
 -- @include "claims"
 -- @include "places"
--- @include "answers"
-local batch = cmsgpack.unpack(ARGV[1])
-local partitions, slots, asks = batch[1], batch[2], batch[3]
-local at_ms = clock_ms()
-local results, claims_of, to_claim, held = {}, {}, {}, {}
+local claims_of, claimed_now, to_claim, held, results = {}, {}, {}, {}, {}
 
--- Look.
-local function look_at(ask)
-  local claims_key, reservation_id = ask[6], ask[1]
-  local claims, broken = claims_of[claims_key], nil
-  if not claims then
-    claims, broken = read_claims(claims_key)
-    if broken then return "BROKEN", {}, 0, broken end
+-- Look. Most accounts have no claims yet: theirs become what the ask brought along, as it is.
+local function look_at(at)
+  local reservation_id, claims_key = asks[at + 1], asks[at + 6]
+  local claims = claims_of[claims_key]
+  if claimed_now[claims_key] then
+    claims = cmsgpack.unpack(claimed_now[claims_key])
+  elseif claims == nil then
+    local text, broken = look("GET", claims_key)
+    claims = text and unpacked(text) or false
+    if broken or (text and not claims) then
+      return CODE.BROKEN, NO_SEATS, 0, broken or "no claims can be read from " .. claims_key
+    end
     claims_of[claims_key] = claims
   end
-  local why, who, number = in_the_way(claims, reservation_id, ask[7], ask[3], at_ms)
-  if why and why ~= "ENDED" then return why, {}, number, who end
-  local known, seats, pay_by_ms, state = look_at_hold(ask, why == "ENDED")
+  local has_ended = false
+  if claims then
+    local wanted = cmsgpack.unpack(asks[at + 7]).account
+    local _, _, persons = cmsgpack.unpack(asks[at + 2])
+    local why, who, number = in_the_way(claims, reservation_id, wanted[2], persons, at_ms)
+    has_ended = why == "ENDED"
+    if why and not has_ended then return CODE[why], NO_SEATS, number, who end
+  end
+  local known, seats, pay_by_ms, state = look_at_hold(at, has_ended)
   if known then return known, seats, pay_by_ms, state end
-  if held[reservation_id] then return "CLAIM_TOO_OLD", {}, 0, "" end
-  local slot = look_at_slot(slots[ask[5]])
-  local code, chosen, deadline_ms, word = look_at_places(ask, slot, look_at_partition(partitions[slot[6]]), at_ms)
-  held[reservation_id] = code == "HELD"
-  if held[reservation_id] and not claims.account then
-    claims.account = {reservation_id, ask[7], slot.slot_id, 0}
-    to_claim[#to_claim + 1] = ask
+  if held[reservation_id] then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
+  local code, chosen, deadline_ms, word = look_at_places(at)
+  if code == CODE.HELD then
+    held[reservation_id] = true
+    if not claims then
+      to_claim[claims_key] = asks[at + 7]
+      claims_of[claims_key] = nil
+      claimed_now[claims_key] = asks[at + 7]
+    elseif not claims.account then
+      claims.account = cmsgpack.unpack(asks[at + 7]).account
+      to_claim[claims_key] = cmsgpack.pack(claims)
+    end
   end
   return code, chosen, deadline_ms, word
 end
 
-for index, ask in ipairs(asks) do results[index] = {look_at(ask)} end
+for at = 0, #asks - 1, ASK_WIDTH do
+  local index = #results
+  results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
+end
 
 -- Take.
-local silent = take_places(partitions, slots, at_ms)
-for _, ask in ipairs(to_claim) do
-  if not silent[partitions[slots[ask[5]][6]]] then write_claims(ask[6], claims_of[ask[6]]) end
+take_places()
+for index = 1, #granted, 4 do
+  local claims_key = asks[granted[index] + 6]
+  if to_claim[claims_key] and not granted[index + 1].partition.silent then
+    redis.call("SET", claims_key, to_claim[claims_key])
+  end
 end
-return answer(results, asks, slots, partitions, silent, at_ms)
+return answer(results)

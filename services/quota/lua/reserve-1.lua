@@ -8,7 +8,7 @@
 
   KEYS[1] seq   hash   epoch, seq, stopped; the other keys are in the batch, all of its tag
 
-  ARGV[1] batch   msgpack: see places; an ask goes on with claim_good_until_ms, has_ended
+  ARGV[1] batch   msgpack: see places; an ask's own two are claim_good_until_ms and has_ended
 
   Returns msgpack {results, sold_out, at_ms} as `decide` does
       1  HELD
@@ -28,26 +28,24 @@
 ]]
 -- @include "clock"
 -- @include "places"
--- @include "answers"
-local batch = cmsgpack.unpack(ARGV[1])
-local partitions, slots, asks = batch[1], batch[2], batch[3]
-local at_ms = clock_ms()
-local results, held = {}, {}
+local held, results = {}, {}
 
 -- Look.
-local function look_at(ask)
-  local known, seats, pay_by_ms, state = look_at_hold(ask, ask[7])
+local function look_at(at)
+  local reservation_id = asks[at + 1]
+  local known, seats, pay_by_ms, state = look_at_hold(at, asks[at + 7])
   if known then return known, seats, pay_by_ms, state end
-  if held[ask[1]] then return "CLAIM_TOO_OLD", {}, 0, "" end
-  if at_ms > ask[6] then return "CLAIM_TOO_OLD", {}, 0, "" end
-  local slot = look_at_slot(slots[ask[5]])
-  local code, chosen, deadline_ms, word = look_at_places(ask, slot, look_at_partition(partitions[slot[6]]), at_ms)
-  held[ask[1]] = code == "HELD"
+  if held[reservation_id] or at_ms > asks[at + 6] then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
+  local code, chosen, deadline_ms, word = look_at_places(at)
+  held[reservation_id] = code == CODE.HELD
   return code, chosen, deadline_ms, word
 end
 
-for index, ask in ipairs(asks) do results[index] = {look_at(ask)} end
+for at = 0, #asks - 1, ASK_WIDTH do
+  local index = #results
+  results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
+end
 
 -- Take.
-local silent = take_places(partitions, slots, at_ms)
-return answer(results, asks, slots, partitions, silent, at_ms)
+take_places()
+return answer(results)

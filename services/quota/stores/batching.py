@@ -19,6 +19,7 @@ from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal
 from services.quota.domain.gate import Gate
+from services.quota.domain.limit import Limit
 from services.quota.stores.passes import Passes
 from services.quota.stores.steps import Outcome
 
@@ -49,12 +50,15 @@ class BatchingDecider:
     Decides many asks at once.
 
     A pass takes at most `batch_max` asks; whoever has waited `wait_max_seconds` for a pass is
-    turned away before anything is asked for him. Each of `lanes` has one pass under way.
+    turned away before anything is asked for him. Each of `lanes` has one pass under way, and tells `limit` of it.
     """
 
-    def __init__(self, passes: Passes, gate: Gate, *, batch_max: int, lanes: int, wait_max_seconds: float) -> None:
+    def __init__(
+        self, passes: Passes, gate: Gate, limit: Limit, *, batch_max: int, lanes: int, wait_max_seconds: float
+    ) -> None:
+        self._limit = limit
         self._lanes = [
-            _Lane(passes, gate, batch_max=batch_max, wait_max_seconds=wait_max_seconds) for _ in range(lanes)
+            _Lane(passes, gate, limit, batch_max=batch_max, wait_max_seconds=wait_max_seconds) for _ in range(lanes)
         ]
 
     @property
@@ -63,6 +67,13 @@ class BatchingDecider:
         How many asks wait for their outcome.
         """
         return sum(lane.underway for lane in self._lanes)
+
+    @property
+    def full(self) -> bool:
+        """
+        Whether one more ask would be too much.
+        """
+        return not self._limit.may_enter(self.underway, asyncio.get_running_loop().time())
 
     def decide(self, ask: Ask) -> asyncio.Future[Decision]:
         """
@@ -84,9 +95,10 @@ class _Lane:
     One pass after the other, as long as somebody waits.
     """
 
-    def __init__(self, passes: Passes, gate: Gate, *, batch_max: int, wait_max_seconds: float) -> None:
+    def __init__(self, passes: Passes, gate: Gate, limit: Limit, *, batch_max: int, wait_max_seconds: float) -> None:
         self._decider = passes
         self._gate = gate
+        self._limit = limit
         self._batch_max = batch_max
         self._wait_max_seconds = wait_max_seconds
         self._waiting: dict[str, _Asked] = {}
@@ -188,8 +200,15 @@ class _Lane:
         metrics.batch_asks.observe(len(batch))
         metrics.decisions_underway.set(self.underway)
         started = time.perf_counter()
-        sent_at = asyncio.get_running_loop().time()
-        outcomes, sold_out = await self._decider.decide([asked.ask for asked in batch])
+        loop, known = asyncio.get_running_loop(), False
+        sent_at = loop.time()
+        self._limit.pass_begins(sent_at)
+        try:
+            outcomes, sold_out = await self._decider.decide([asked.ask for asked in batch])
+            known = not all(isinstance(outcome, Exception) for outcome in outcomes)
+        finally:
+            youngest_asked_at = max(asked.asked_at for asked in batch)
+            self._limit.pass_ends(loop.time(), asks=len(batch), youngest_asked_at=youngest_asked_at, known=known)
         metrics.decide_seconds.observe(time.perf_counter() - started)
         for slot in sold_out:
             self._gate.close(slot.slot_id, slot.offered, slot.takers, until=sent_at + slot.for_seconds)

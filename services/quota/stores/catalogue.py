@@ -19,7 +19,7 @@ from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.keys import Keys
 from services.quota.stores.histories import Greeter
-from services.quota.stores.valkey import Command, Valkey, number_of, text_of
+from services.quota.stores.valkey import Command, Valkey, ms_of, number_of, scored, text_of
 
 log = get_logger(__name__)
 POLL_SECONDS = 0.5
@@ -50,6 +50,8 @@ class Catalogue:
         self._slots: dict[str, SlotPlanned] = {}
         self._offices: dict[str, dict[str, SlotPlanned]] = {}
         self._seen: dict[int, _History] = {}
+        self.revision = 0
+        """Another number whenever a plan is learnt or forgotten."""
         self.stopped: frozenset[int] = frozenset()
         """Partitions that sell nothing."""
 
@@ -134,8 +136,7 @@ class Catalogue:
         return more
 
     def _set_clock(self, time: Any, before_ms: int) -> None:
-        server_ms = int(time[0]) * 1000 + int(time[1]) // 1000
-        self._ahead_ms = server_ms - (before_ms + self._local_now_ms()) // 2
+        self._ahead_ms = ms_of(time) - (before_ms + self._local_now_ms()) // 2
 
     def _is_another_history(self, partition: int, epoch: str, newest: int) -> bool:
         seen = self._seen.get(partition)
@@ -143,16 +144,17 @@ class Catalogue:
 
     def _forget(self, partition: int) -> None:
         del self._seen[partition]
+        self.revision += 1
         for slot_id in [one for one in self._slots if self._keys.partition_of(one) == partition]:
             plan = self._slots.pop(slot_id)
             self._offices.pop(plan.office_id, None)
 
     async def _learn(self, partition: int, changes: list[Any]) -> int:
-        scored = _scored(changes)
-        if not scored:
+        changed = scored(changes)
+        if not changed:
             return 0
-        plans = await self._valkey.many([("HGET", self._keys.slot(slot_id), "plan") for slot_id, _ in scored])
-        for (slot_id, _), raw in zip(scored, plans, strict=True):
+        plans = await self._valkey.many([("HGET", self._keys.slot(slot_id), "plan") for slot_id, _ in changed])
+        for (slot_id, _), raw in zip(changed, plans, strict=True):
             if raw is None:
                 log.error("plan_missing", slot_id=slot_id, partition=partition)
                 continue
@@ -160,14 +162,7 @@ class Catalogue:
                 log.error("catalogue_full", slots=len(self._slots))
                 break
             plan = _plan.decode(raw)
+            self.revision += 1
             self._slots[slot_id] = plan
             self._offices.setdefault(plan.office_id, {})[slot_id] = plan
-        return scored[-1][1]
-
-
-def _scored(reply: list[Any]) -> list[tuple[str, int]]:
-    """
-    Members and scores, whether they come in pairs or flat.
-    """
-    pairs = reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
-    return [(member.decode(), int(float(score))) for member, score in pairs]
+        return changed[-1][1]

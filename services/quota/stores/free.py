@@ -8,13 +8,13 @@ Whoever comes while it is under way waits for the same answer. Never used to dec
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from kernel.log import get_logger
 from services.quota.keys import Keys
-from services.quota.stores.valkey import Valkey, pairs_of
+from services.quota.stores.valkey import Command, Valkey, ms_of, pairs_of, scored
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -87,27 +87,55 @@ class Moments(Generic[T]):
         return value
 
 
+class Places(NamedTuple):
+    """
+    What may be taken now, and what came back and is not offered yet, by slot id.
+
+    The books count both as free. When which comes is told to nobody.
+    """
+
+    free: dict[str, int]
+    returning: dict[str, int]
+
+
 class FreePlaces:
     """
-    Free places by slot id.
+    Places as readers may know them.
     """
 
     def __init__(self, valkey: Valkey, keys: Keys) -> None:
         self._valkey = valkey
         self._keys = keys
 
-    async def of_office(self, office_id: str) -> dict[str, int]:
+    async def of_office(self, office_id: str) -> Places:
         """
         An office's, now.
         """
-        return _numbers(await self._valkey.call("HGETALL", self._keys.office(office_id)))
+        return await self._of([office_id])
 
     async def of_offices(self, office_ids: Iterable[str]) -> dict[str, int]:
         """
-        Those of many offices, now.
+        What many offices have free now.
         """
-        replies = await self._valkey.many([("HGETALL", self._keys.office(office_id)) for office_id in office_ids])
-        return {slot_id: free for reply in replies for slot_id, free in _numbers(reply).items()}
+        return (await self._of(list(office_ids))).free
+
+    async def _of(self, office_ids: Sequence[str]) -> Places:
+        asked: list[Command] = [("TIME",)]
+        for office_id in office_ids:
+            asked.append(("HGETALL", self._keys.office(office_id)))
+            asked.append(("ZRANGE", self._keys.returning(office_id), 0, -1, "WITHSCORES"))
+        replies = await self._valkey.many(asked)
+        now_ms = ms_of(replies[0])
+        free = {slot_id: left for reply in replies[1::2] for slot_id, left in _numbers(reply).items()}
+        waiting = [slot_id for reply in replies[2::2] for slot_id, until_ms in scored(reply) if until_ms > now_ms]
+        returning = await self._returning(waiting, now_ms) if waiting else {}
+        return Places({slot_id: max(0, left - returning.get(slot_id, 0)) for slot_id, left in free.items()}, returning)
+
+    async def _returning(self, slot_ids: Sequence[str], now_ms: int) -> dict[str, int]:
+        counts = await self._valkey.many(
+            [("ZCOUNT", self._keys.returned(slot_id), f"({now_ms}", "+inf") for slot_id in slot_ids]
+        )
+        return dict(zip(slot_ids, counts, strict=True))
 
 
 def _numbers(reply: Any) -> dict[str, int]:

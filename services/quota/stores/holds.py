@@ -14,11 +14,14 @@ from contracts.events import SlotPlanned
 from kernel.errors import Retryable
 from services.quota.domain.decisions import GiveBack, HoldState, Reservation
 from services.quota.domain.records import claims_record, hold_record
+from services.quota.domain.returning import Offer, Returns
 from services.quota.keys import Keys, office_of
 from services.quota.stores.scripts import SCRIPTS, ApplySlotCode, AskGiveBackCode, ConfirmCode, ReleaseCode
 from services.quota.stores.valkey import ScriptCall, Valkey, text_of
 
+AT_ONCE = Offer()
 _plan_json = msgspec.json.Encoder()
+_returns = msgspec.json.Decoder(Returns)
 
 
 class Holds:
@@ -118,9 +121,16 @@ class Holds:
         ]
         return ScriptCall(SCRIPTS["apply_slot"], keys, args)
 
-    def release_call(self, slot_id: str, reservation_id: str, *, reason: str) -> ScriptCall:
+    async def returns(self, slot_ids: Sequence[str]) -> dict[str, Returns]:
         """
-        The call that gives a hold's places back.
+        When places of slots come back, by slot; unknown slots are left out.
+        """
+        plans = await self._valkey.many([("HGET", self._keys.slot(slot_id), "plan") for slot_id in slot_ids])
+        return {slot_id: _returns.decode(raw) for slot_id, raw in zip(slot_ids, plans, strict=True) if raw is not None}
+
+    def release_call(self, slot_id: str, reservation_id: str, *, reason: str, offer: Offer = AT_ONCE) -> ScriptCall:
+        """
+        The call that gives a hold's places back, to be offered when `offer` says.
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
@@ -128,11 +138,12 @@ class Holds:
             self._keys.returned(slot_id),
             self._keys.withheld(slot_id),
             self._keys.office(office_of(slot_id)),
+            self._keys.returning(office_of(slot_id)),
             self._keys.hold(slot_id, reservation_id),
             self._keys.outbox(partition),
             self._keys.seq(partition),
         ]
-        return ScriptCall(SCRIPTS["release"], keys, [reservation_id, slot_id, reason])
+        return ScriptCall(SCRIPTS["release"], keys, [reservation_id, slot_id, reason, offer.after_ms, offer.from_ms])
 
     def confirm_call(self, slot_id: str, reservation_id: str) -> ScriptCall:
         """

@@ -2,15 +2,19 @@
 The partitions' streams: read in order, trimmed only to what is recorded elsewhere.
 
 Called by the relay. The id of an entry is `<epoch>-<seq>`, so a position is a pair of
-numbers and trimming names the first entry to keep.
+numbers and trimming names the first entry to keep. Whoever trims or stops shows his lease;
+reading needs none.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.quota.keys import Keys
-from services.quota.stores.valkey import Command, Valkey, number_of
+from services.quota.stores.leases import Lease
+from services.quota.stores.scripts import SCRIPTS, StopCode, TrimCode
+from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
 
+TRIM, STOP = SCRIPTS["trim"], SCRIPTS["stop"]
 ENTRIES_PER_READ_MAX = 200
 
 
@@ -61,22 +65,26 @@ class Outbox:
             for entry_id, fields in reply
         ]
 
-    async def trim(self, recorded: Mapping[int, Position]) -> None:
+    async def trim(self, recorded: Mapping[int, Position], leases: Mapping[int, Lease]) -> list[int]:
         """
-        Let go of everything up to and including a position of each partition.
+        Let go of everything up to and including a position of each partition. Returns those whose lease is stale.
         """
-        await self._valkey.many(
+        replies = await self._valkey.run_many(
             [
-                ("XTRIM", self._keys.outbox(partition), "MINID", "=", f"{epoch}-{seq + 1}")
+                ScriptCall(
+                    TRIM,
+                    [self._keys.lease(partition), self._keys.outbox(partition)],
+                    [*leases[partition], f"{epoch}-{seq + 1}"],
+                )
                 for partition, (epoch, seq) in recorded.items()
             ]
         )
+        return [partition for partition, (code, _) in zip(recorded, replies, strict=True) if code == TrimCode.STALE]
 
-    async def lengths(self) -> dict[int, int]:
+    async def lengths(self, partitions: Sequence[int]) -> dict[int, int]:
         """
         How many entries each partition still keeps.
         """
-        partitions = range(self._keys.partitions)
         replies = await self._valkey.many([("XLEN", self._keys.outbox(partition)) for partition in partitions])
         return dict(zip(partitions, (int(reply) for reply in replies), strict=True))
 
@@ -91,11 +99,15 @@ class Outbox:
             for partition, (epoch, seq) in zip(partitions, replies, strict=True)
         }
 
-    async def stop_selling(self, partition: int) -> None:
+    async def stop_selling(self, partition: int, lease: Lease) -> bool:
         """
         Mark a partition whose history is not the recorded one: it sells nothing until it is rebuilt.
+
+        False if the lease is stale.
         """
-        await self._valkey.call("HSET", self._keys.seq(partition), "stopped", "1")
+        keys = [self._keys.lease(partition), self._keys.seq(partition)]
+        code: int = await self._valkey.run(ScriptCall(STOP, keys, [*lease]))
+        return code == StopCode.STOPPED
 
 
 def _fields(reply: Any) -> dict[bytes, bytes]:

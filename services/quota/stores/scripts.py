@@ -162,6 +162,53 @@ class ReopenCode(enum.IntEnum):
     NOT_YOURS = -1
 
 
+class EnrollCode(enum.IntEnum):
+    """
+    What `enroll` answers.
+    """
+
+    ENROLLED = 1
+    LEFT = 0
+
+
+class LeaseCode(enum.IntEnum):
+    """
+    What `lease` answers.
+    """
+
+    TAKEN = 2
+    RENEWED = 1
+    FREE = 0
+    ELSEWHERE = -1
+
+
+class UnleaseCode(enum.IntEnum):
+    """
+    What `unlease` answers.
+    """
+
+    GIVEN_UP = 1
+    NOT_HELD = 0
+
+
+class TrimCode(enum.IntEnum):
+    """
+    What `trim` answers.
+    """
+
+    TRIMMED = 1
+    STALE = -1
+
+
+class StopCode(enum.IntEnum):
+    """
+    What `stop` answers.
+    """
+
+    STOPPED = 1
+    STALE = -1
+
+
 CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "decide": DecideCode,
     "reserve": ReserveCode,
@@ -174,5 +221,10 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "clear": ClearCode,
     "restore_slot": RestoreSlotCode,
     "reopen": ReopenCode,
+    "enroll": EnrollCode,
+    "lease": LeaseCode,
+    "unlease": UnleaseCode,
+    "trim": TrimCode,
+    "stop": StopCode,
 }
 """Which enum speaks for which script."""

@@ -5,7 +5,7 @@ Called by `passes`, which sends the calls. Never talks to Valkey, so a single no
 cluster are asked in the same words and understood the same.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,8 +23,6 @@ SLOTS_KNOWN_MAX: Final = 50_000
 
 Outcome = Decision | Exception
 """An exception is this ask's alone."""
-Spell = Callable[[Ask], tuple[Any, ...]]
-"""What a script wants to know of an ask beyond what all of them do."""
 
 
 class Claimed(NamedTuple):
@@ -49,20 +47,22 @@ class SoldOut(NamedTuple):
 
 
 class _SlotKeys(NamedTuple):
+    packed_id: bytes
     row: tuple[str, str, str, str, str]
     partition: int
     partition_row: tuple[str, str]
     hold_prefix: str
 
 
-_Result = tuple[int, tuple[int, ...], int, str]
 _pack: Final = msgspec.msgpack.Encoder().encode
-_places: Final = msgspec.msgpack.Decoder(tuple[list[_Result], list[tuple[int, int, int, str]], int]).decode
+_places: Final = msgspec.msgpack.Decoder(tuple[list[Any], list[tuple[int, int, int, str]], int]).decode
 _claims: Final = msgspec.msgpack.Decoder(tuple[list[tuple[int, int, int, str]], int]).decode
 _STATES: Final = {state.value: state for state in HoldState}
 _REFUSALS: Final = {
     code.value: Refusal[code.name] for code in DecideCode if code.value < 0 and code is not DecideCode.BROKEN
 }
+_RESULT_WIDTH: Final = 4
+_RAW_8_MAX: Final = 0xFF
 _WITH_MOMENT: Final = (Refusal.WINDOW_NOT_OPEN, Refusal.NO_SHOW_BLOCK)
 
 
@@ -79,8 +79,9 @@ class Spelling:
         """
         Everything about all of them at once: for a single node.
         """
-        batch = self._batch(asks, lambda ask: (self._keys.claims(ask.account_id), ask.key_hash))
-        return ScriptCall(SCRIPTS["decide"], [], [batch])
+        claims = self._keys.claims
+        own = [(claims(ask.account_id), _claims_to_be(ask)) for ask in asks]
+        return ScriptCall(SCRIPTS["decide"], [], [self._batch(asks, own)])
 
     def claims(self, asks: Sequence[Ask]) -> ScriptCall:
         """
@@ -104,15 +105,10 @@ class Spelling:
         """
         Second step on a cluster: slots of one partition.
         """
-        claimed_of = {ask.reservation_id: claimed for ask, claimed in granted}
-
-        def more(ask: Ask) -> tuple[int, bool]:
-            claimed = claimed_of[ask.reservation_id]
-            return claimed.at_ms + CLAIM_GOOD_FOR_MS, claimed.ended
-
         asks = [ask for ask, _ in granted]
+        own = [(claimed.at_ms + CLAIM_GOOD_FOR_MS, claimed.ended) for _, claimed in granted]
         seq = self._keys.seq(self._keys.partition_of(asks[0].slot_id))
-        return ScriptCall(SCRIPTS["reserve"], [seq], [self._batch(asks, more)])
+        return ScriptCall(SCRIPTS["reserve"], [seq], [self._batch(asks, own)])
 
     def unclaim(self, ask: Ask, claimed: Claimed, *, ended: bool) -> ScriptCall:
         """
@@ -125,24 +121,28 @@ class Spelling:
             [ask.reservation_id, member, claimed.attempt, "", int(ended)],
         )
 
-    def _batch(self, asks: Sequence[Ask], more: Spell) -> bytes:
-        partitions: list[tuple[str, str]] = []
-        slots: list[tuple[Any, ...]] = []
+    def _batch(self, asks: Sequence[Ask], own: Sequence[tuple[Any, Any]]) -> bytes:
+        partitions: list[str] = []
+        slots: list[Any] = []
+        rows: list[Any] = []
         partition_at: dict[int, int] = {}
         slot_at: dict[str, int] = {}
-        rows: list[tuple[Any, ...]] = []
-        for ask in asks:
-            known = self._known.get(ask.slot_id) or self._learn(ask.slot_id)
-            at = slot_at.get(ask.slot_id)
+        known_slots = self._known
+        for ask, (first, second) in zip(asks, own, strict=True):
+            slot_id, reservation_id = ask.slot_id, ask.reservation_id
+            known = known_slots.get(slot_id) or self._learn(slot_id)
+            at = slot_at.get(slot_id)
             if at is None:
                 partition = partition_at.get(known.partition)
                 if partition is None:
-                    partitions.append(known.partition_row)
-                    partition = partition_at[known.partition] = len(partitions)
-                slots.append((*known.row, partition))
-                at = slot_at[ask.slot_id] = len(slots)
-            hold = known.hold_prefix + ask.reservation_id
-            rows.append((ask.reservation_id, ask.account_id, ask.person_ids, hold, at, *more(ask)))
+                    partitions += known.partition_row
+                    partition = partition_at[known.partition] = len(partition_at) + 1
+                slots += known.row
+                slots.append(partition)
+                at = slot_at[slot_id] = len(slot_at) + 1
+            body = known.packed_id + _pack(ask.account_id) + _pack(ask.person_ids)
+            hold = known.hold_prefix + reservation_id
+            rows += (reservation_id, _text(body), len(ask.person_ids), hold, at, first, second)
         return _pack((partitions, slots, rows))
 
     def _learn(self, slot_id: str) -> _SlotKeys:
@@ -150,12 +150,31 @@ class Spelling:
         if len(self._known) >= SLOTS_KNOWN_MAX:
             self._known.clear()
         known = self._known[slot_id] = _SlotKeys(
+            _pack(slot_id),
             (slot_id, keys.slot(slot_id), keys.returned(slot_id), keys.office_of_slot(slot_id), keys.takers(slot_id)),
             partition,
             (keys.seq(partition), keys.outbox(partition)),
             keys.hold(slot_id, ""),
         )
         return known
+
+
+def _claims_to_be(ask: Ask) -> msgspec.Raw:
+    """
+    The claims of an account that had none, as `records.ClaimsRecord` spells them.
+    """
+    claim = _pack((ask.reservation_id, ask.key_hash, ask.slot_id, 0))
+    return _text(b"\x81\xa7account" + claim)
+
+
+def _text(raw: bytes) -> msgspec.Raw:
+    """
+    Bytes as a msgpack text: the scripts' library knows no other kind.
+    """
+    length = len(raw)
+    if length <= _RAW_8_MAX:
+        return msgspec.Raw(b"\xd9%c%b" % (length, raw))
+    return msgspec.Raw(b"\xda%b%b" % (length.to_bytes(2, "big"), raw))
 
 
 def places_of(reply: bytes, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
@@ -170,12 +189,13 @@ def places_of(reply: bytes, asks: Sequence[Ask]) -> tuple[list[Outcome], list[So
             SoldOut(slot_ids[at - 1], offered, (until_ms - at_ms) / 1000, takers)
             for at, offered, until_ms, takers in full
         ]
-    return [_outcome(*result) for result in results], sold_out
+    outcomes = [_outcome(*results[at : at + _RESULT_WIDTH]) for at in range(0, len(results), _RESULT_WIDTH)]
+    return outcomes, sold_out
 
 
-def _outcome(code: int, seats: tuple[int, ...], number: int, word: str) -> Outcome:
+def _outcome(code: int, seats: Sequence[int], number: int, word: str) -> Outcome:
     if code >= 0:
-        return Held(seats=seats, pay_by_ms=number, state=_STATES[word], replayed=code == 0)
+        return Held(seats=tuple(seats), pay_by_ms=number, state=_STATES[word], replayed=code == 0)
     why = _REFUSALS.get(code)
     if why is None:
         return Permanent(word)

@@ -176,6 +176,21 @@ def number_of(reply: bytes | None) -> int:
     return 0 if reply is None else int(reply)
 
 
+def ms_of(reply: Any) -> int:
+    """
+    What TIME answers, in whole milliseconds since 1970 UTC.
+    """
+    return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+
+def scored(reply: list[Any]) -> list[tuple[str, int]]:
+    """
+    Members and whole scores of a sorted set, whether they come in pairs or flat.
+    """
+    pairs = reply if reply and isinstance(reply[0], list | tuple) else zip(reply[::2], reply[1::2], strict=True)
+    return [(member.decode(), int(float(score))) for member, score in pairs]
+
+
 def pairs_of(reply: Any) -> dict[str, str]:
     """
     A flat list of fields and values, or a map, as texts.

@@ -6,7 +6,8 @@ comes again changes nothing. What the books do not allow is `Permanent`: it is p
 its reason after the rest of the batch has taken effect.
 """
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 
 from contracts.envelope import Envelope
 from contracts.events import (
@@ -18,15 +19,19 @@ from contracts.events import (
     BookingExpired,
     SlotPlanned,
 )
+from kernel.clock import NowMs, now_ms
 from kernel.errors import Permanent, Retryable
 from kernel.log import get_logger
 from services.quota import metrics
+from services.quota.domain.returning import Delay, offer_of
 from services.quota.stores.claims import Claim, Claims
 from services.quota.stores.holds import Holds
 from services.quota.stores.scripts import ApplySlotCode, ConfirmCode, ReleaseCode
 from services.quota.stores.valkey import ScriptCall
 
 log = get_logger(__name__)
+_DELAY = Delay()
+_chance = random.SystemRandom()
 _REASONS: dict[type[BookingEvent], str] = {
     BookingExpired: "expired",
     BookingCancelled: "cancelled",
@@ -45,9 +50,20 @@ class Following:
     What booking says, done.
     """
 
-    def __init__(self, holds: Holds, claims: Claims) -> None:
+    def __init__(
+        self,
+        holds: Holds,
+        claims: Claims,
+        *,
+        delay: Delay = _DELAY,
+        chance: Callable[[], float] = _chance.random,
+        now_ms: NowMs = now_ms,
+    ) -> None:
         self._holds = holds
         self._claims = claims
+        self._delay = delay
+        self._chance = chance
+        self._now_ms = now_ms
 
     async def plans(self, envelopes: Sequence[Envelope]) -> None:
         """
@@ -71,6 +87,9 @@ class Following:
         Confirm and release, in the order booking said it.
         """
         said = [envelope.event for envelope in envelopes if isinstance(envelope.event, BookingEvent)]
+        returns = await self._holds.returns(
+            sorted({event.booking.slot_id for event in said if type(event) in _REASONS})
+        )
         calls: list[ScriptCall] = []
         subjects: list[Booking] = []
         ended: list[Booking] = []
@@ -82,7 +101,11 @@ class Following:
             if isinstance(event, BookingConfirmed):
                 calls.append(self._holds.confirm_call(booking.slot_id, booking.booking_id))
             elif reason is not None and not _is_anothers(event):
-                calls.append(self._holds.release_call(booking.slot_id, booking.booking_id, reason=reason))
+                # Expired, cancelled or given back: each waits alike, or the quickest way would be the way to grab.
+                offer = offer_of(
+                    returns.get(booking.slot_id), self._delay, chance=self._chance(), now_ms=self._now_ms()
+                )
+                calls.append(self._holds.release_call(booking.slot_id, booking.booking_id, reason=reason, offer=offer))
             else:
                 continue
             subjects.append(booking)

@@ -6,6 +6,7 @@ claim back compares before it deletes, and reading changes nothing.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sized
 
 from kernel.errors import Retryable
 from kernel.log import get_logger
@@ -60,11 +61,12 @@ class Sweep:
 
 class Watch:
     """
-    Shows the books.
+    Shows the books, and the partitions nobody tells: a relay that is away cannot say so itself.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, untold: Callable[[], Awaitable[Sized]]) -> None:
         self._ledger = ledger
+        self._untold = untold
 
     async def run(self) -> None:
         """
@@ -81,6 +83,7 @@ class Watch:
         """
         Read all books once.
         """
+        metrics.untold_partitions.set(len(await self._untold()))
         sums = dict.fromkeys(_STATES, 0)
         unbalanced = 0
         for books in await self._ledger.books(await self._ledger.slot_ids()):

@@ -31,7 +31,7 @@ class Decides(Protocol):
     """
 
     @property
-    def underway(self) -> int: ...  # noqa: D102 - said by the class
+    def full(self) -> bool: ...  # noqa: D102 - said by the class
 
     def decide(self, ask: Ask) -> Awaitable[Decision]: ...  # noqa: D102 - said by the class
 
@@ -54,14 +54,11 @@ class Reservations:
     The counter at which places are asked for.
     """
 
-    def __init__(
-        self, decider: Decides, gate: Gate, catalogue: Catalogue, free: FreePlaces, *, underway_max: int
-    ) -> None:
+    def __init__(self, decider: Decides, gate: Gate, catalogue: Catalogue, free: FreePlaces) -> None:
         self._decider = decider
         self._gate = gate
         self._catalogue = catalogue
         self._free = free
-        self._underway_max = underway_max
         self._offers: Moments[Offers] = Moments(
             self._offers_now,
             age_max_seconds=COUNTRY_AGE_MAX_SECONDS,
@@ -69,12 +66,14 @@ class Reservations:
             renew_after_seconds=COUNTRY_RENEW_AFTER_SECONDS,
         )
 
-    @property
     def busy(self) -> bool:
         """
-        Whether one more ask would be too much.
+        Whether one more ask would be too much; it is counted as turned away.
         """
-        return self._decider.underway >= self._underway_max
+        if not self._decider.full:
+            return False
+        metrics.turned_away["busy"].inc()
+        return True
 
     def sold_out(self, ask: Ask) -> bool:
         """

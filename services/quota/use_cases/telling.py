@@ -1,16 +1,17 @@
 """
 The relay: every decision of the streams is told to Kafka, and kept until booking has recorded it.
 
-Called by wiring as the one task of `quota-relay`; `note_recorded` is its consumer of
-booking's watermarks. Each partition is told in order, without a gap, starting no later than
-the first decision not recorded, so readers recognise repeats by seq and two relays at once
-only waste work. It tells again from the watermark when the cluster is another one, or when
-the watermark stands still behind what was told: then something got lost on the way.
+Called by wiring as a task of `quota-relay`; `note_recorded` is its consumer of booking's
+watermarks. It tells the partitions it has a lease of, and stops when the lease ends. Each is
+told in order, without a gap, starting no later than the first decision not recorded, so
+readers recognise repeats by seq and what a former holder still had on the way does no harm.
+It tells again from the watermark when the cluster is another one, or when the watermark
+stands still behind what was told: then something got lost on the way.
 """
 
 import asyncio
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from contracts.envelope import Envelope, seal
 from contracts.events import BookingWatermark
@@ -21,10 +22,15 @@ from kernel.log import get_logger
 from kernel.settings import KafkaSettings
 from services.quota import metrics
 from services.quota.domain.facts import event_id, event_of
+from services.quota.stores.leases import Lease
 from services.quota.stores.outbox import START, Entry, Outbox, Position
+from services.quota.use_cases.leases import Tenure
 
 log = get_logger(__name__)
 IDLE_SECONDS = 0.025
+GATHER_SECONDS = 0.05
+TURN_WORTH = 500
+"""After fewer decisions than these the next ones wait for company: a turn costs the same for one and for hundreds."""
 RETRY_SECONDS = 0.5
 CLUSTER_CHECK_SECONDS = 5.0
 GAUGES_SECONDS = 1.0
@@ -38,6 +44,8 @@ class _Standing:
     How far a partition has been told and recorded, and for how long nothing has moved.
     """
 
+    lease: Lease | None = None
+
     told: Position = START
     recorded: Position = START
     trimmed: Position = START
@@ -47,11 +55,14 @@ class _Standing:
 
 class Relay:
     """
-    Tells all partitions.
+    Tells the partitions of its tenure.
     """
 
-    def __init__(self, outbox: Outbox, producer: Producer, settings: KafkaSettings, *, partitions: int) -> None:
+    def __init__(
+        self, outbox: Outbox, producer: Producer, settings: KafkaSettings, tenure: Tenure, *, partitions: int
+    ) -> None:
         self._outbox = outbox
+        self._tenure = tenure
         self._producer = producer
         self._settings = settings
         self._standing = {partition: _Standing() for partition in range(partitions)}
@@ -75,8 +86,8 @@ class Relay:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self.telling = True
-            if not told:
-                await asyncio.sleep(IDLE_SECONDS)
+            if told < TURN_WORTH:
+                await asyncio.sleep(GATHER_SECONDS if told else IDLE_SECONDS)
 
     async def turn(self) -> int:
         """
@@ -84,6 +95,7 @@ class Relay:
         """
         now = asyncio.get_running_loop().time()
         await self._greet_cluster(now)
+        self._take_over(now)
         told = await self._tell()
         await self._let_go()
         await self._look_again_at_foreign()
@@ -109,10 +121,23 @@ class Relay:
                 standing.still_since = asyncio.get_running_loop().time()
                 standing.patience_seconds = PATIENCE_SECONDS
 
+    def _take_over(self, now: float) -> None:
+        """
+        What has newly come is told from where booking has recorded it, whatever this relay knew of it before.
+        """
+        held = self._tenure.held
+        for partition, standing in self._standing.items():
+            lease = held.get(partition)
+            if standing.lease != lease:
+                self._foreign.discard(partition)
+                standing.lease, standing.told, standing.trimmed = lease, standing.recorded, START
+                standing.still_since, standing.patience_seconds = now, PATIENCE_SECONDS
+
+    def _ours(self) -> Iterator[tuple[int, _Standing]]:
+        return ((partition, standing) for partition, standing in self._standing.items() if standing.lease)
+
     async def _tell(self) -> int:
-        positions = {
-            partition: standing.told for partition, standing in self._standing.items() if partition not in self._foreign
-        }
+        positions = {partition: standing.told for partition, standing in self._ours() if partition not in self._foreign}
         entries = await self._outbox.after(positions)
         await self._producer.publish([_message(entry) for entry in entries])
         for entry in entries:
@@ -121,23 +146,25 @@ class Relay:
         return len(entries)
 
     async def _let_go(self) -> None:
-        moved = [
-            partition
-            for partition, standing in self._standing.items()
-            if standing.recorded > standing.trimmed and partition not in self._foreign
-        ]
+        held = self._tenure.held
+        moved = {
+            partition: held[partition]
+            for partition, standing in self._ours()
+            if standing.recorded > standing.trimmed and partition not in self._foreign and partition in held
+        }
         if not moved:
             return
-        ends = await self._outbox.ends(moved)
-        for partition in moved:
-            if ends[partition] < self._standing[partition].recorded:
-                await self._refuse_history(partition, ends[partition])
-        ours = {partition: self._standing[partition].recorded for partition in moved if partition not in self._foreign}
-        await self._outbox.trim(ours)
-        for partition, recorded in ours.items():
+        ends = await self._outbox.ends(list(moved))
+        behind = {partition for partition in moved if ends[partition] < self._standing[partition].recorded}
+        for partition in behind:
+            await self._refuse_history(partition, ends[partition], moved[partition])
+        recorded = {partition: self._standing[partition].recorded for partition in moved.keys() - behind}
+        stale = await self._outbox.trim(recorded, moved)
+        self._tenure.lose(stale)
+        for partition in recorded.keys() - set(stale):
             standing = self._standing[partition]
-            standing.trimmed = recorded
-            standing.told = max(standing.told, recorded)
+            standing.trimmed = recorded[partition]
+            standing.told = max(standing.told, recorded[partition])
 
     async def _look_again_at_foreign(self) -> None:
         """
@@ -148,14 +175,17 @@ class Relay:
                 log.warning("partition_told_again_after_rebuild", partition=partition, end=end)
                 self._foreign.discard(partition)
 
-    async def _refuse_history(self, partition: int, end: Position) -> None:
+    async def _refuse_history(self, partition: int, end: Position, lease: Lease) -> None:
         """
         Booking has recorded what this Valkey has never decided: trimming would throw new decisions away.
         """
-        recorded = self._standing[partition].recorded
-        log.error("valkey_behind_booking", partition=partition, decided=end, recorded=recorded)
-        await self._outbox.stop_selling(partition)
-        self._foreign.add(partition)
+        log.error(
+            "valkey_behind_booking", partition=partition, decided=end, recorded=self._standing[partition].recorded
+        )
+        if await self._outbox.stop_selling(partition, lease):
+            self._foreign.add(partition)
+        else:
+            self._tenure.lose([partition])
 
     async def _greet_cluster(self, now: float) -> None:
         if self._cluster_asked_at is not None and now - self._cluster_asked_at < CLUSTER_CHECK_SECONDS:
@@ -164,12 +194,12 @@ class Relay:
         self._cluster_asked_at = now
         if self._cluster is not None and self._cluster != current:
             log.warning("relay_tells_again", why="another cluster", before=self._cluster, now=current)
-            self._tell_again(self._standing.values(), why="cluster", now=now)
+            self._tell_again([standing for _, standing in self._ours()], why="cluster", now=now)
         self._cluster = current
 
     def _tell_again_where_stuck(self, now: float) -> None:
         stuck = []
-        for standing in self._standing.values():
+        for _, standing in self._ours():
             if standing.told <= standing.recorded:
                 standing.still_since = now
                 standing.patience_seconds = PATIENCE_SECONDS
@@ -190,12 +220,13 @@ class Relay:
         if self._gauges_at is not None and now - self._gauges_at < GAUGES_SECONDS:
             return
         self._gauges_at = now
-        metrics.stream_entries.set(sum((await self._outbox.lengths()).values()))
-        ends = await self._outbox.ends(list(self._standing))
+        ours = dict(self._ours())
+        metrics.stream_entries.set(sum((await self._outbox.lengths(list(ours))).values()))
+        ends = await self._outbox.ends(list(ours))
         metrics.relay_lag.set(
             sum(
-                end.seq - standing.told.seq if end.epoch == standing.told.epoch else end.seq
-                for end, standing in zip(ends.values(), self._standing.values(), strict=True)
+                end.seq - ours[partition].told.seq if end.epoch == ours[partition].told.epoch else end.seq
+                for partition, end in ends.items()
             )
         )
 

@@ -4,11 +4,28 @@
 -- written, what is read once is kept, and a write is made once for all who share it. A key
 -- that is not what it should be spoils the asks that need it and no other.
 --
--- The batch is msgpack: {partitions, slots, asks}
---   partition  {seq key, outbox key}
---   slot       {slot_id, slot key, returned key, office key, takers key, index of its partition}
---   ask        {reservation_id, account_id, person_ids, hold key, index of its slot, ...}
--- A granted ask is kept as {ask, slot, seats, pay_by_ms} until the take.
+-- The batch is msgpack: {partitions, slots, asks}, each flat, because a table costs more than a number:
+--   partitions  seq key, outbox key
+--   slots       slot_id, slot key, returned key, office key, takers key, number of its partition
+--   asks        reservation_id, body, count of persons, hold key, number of its slot, and two of the script's own
+-- A body is the middle of a hold: msgpack of slot_id, account_id and person_ids, one after the other.
+local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 2, 6, 7
+-- How a hold begins: an array of eight, of which the state is the first.
+local HELD_HOLD = "\152\164held"
+local NO_SEATS = {}
+
+local CODE = {
+  HELD = 1, ALREADY_HELD = 0, UNKNOWN_SLOT = -1, KEY_REUSED = -2, ENDED = -3, CHANNEL_NOT_PUBLIC = -4,
+  SLOT_CLOSED = -5, WINDOW_NOT_OPEN = -6, WINDOW_CLOSED = -7, SOLD_OUT = -8, CLAIM_TOO_OLD = -9, STOPPED = -10,
+  UNBALANCED = -11, ACCOUNT_ALREADY_RESERVED = -12, PERSON_ALREADY_RESERVED = -13, NO_SHOW_BLOCK = -14, BROKEN = -15,
+}
+-- For as long as this a worker may refuse by itself: a place that comes back sooner is sold later.
+local GATE_MS = 1000
+
+local batch = cmsgpack.unpack(ARGV[1])
+local partition_rows, slot_rows, asks = batch[1], batch[2], batch[3]
+local partitions, slots, granted = {}, {}, {}
+local at_ms = clock_ms()
 
 local function look(command, ...)
   local reply = redis.pcall(command, ...)
@@ -16,39 +33,45 @@ local function look(command, ...)
   return reply
 end
 
-local function look_at_partition(row)
-  if row.looked then return row end
-  row.looked, row.seq_key, row.outbox_key, row.granted = true, row[1], row[2], {}
-  local state, broken = look("HMGET", row.seq_key, "epoch", "seq", "stopped")
-  row.broken = broken
-  if state then row.epoch, row.seq, row.stopped = state[1] or "1", tonumber(state[2]) or 0, state[3] end
-  return row
+local function look_at_partition(number)
+  local at = (number - 1) * PARTITION_WIDTH
+  local seq_key = partition_rows[at + 1]
+  local state, broken = look("HMGET", seq_key, "epoch", "seq", "stopped")
+  state = state or {}
+  local partition = {
+    seq_key = seq_key, outbox_key = partition_rows[at + 2], broken = broken, epoch = state[1] or "1",
+    seq = tonumber(state[2]) or 0, stopped = state[3], silent = false, changed = false,
+  }
+  partitions[number] = partition
+  return partition
 end
 
-local function look_at_slot(row)
-  if row.looked then return row end
-  row.looked, row.slot_id, row.taken = true, row[1], {}
+local function look_at_slot(number)
+  local at = (number - 1) * SLOT_WIDTH
+  local slot_key, partition = slot_rows[at + 2], slot_rows[at + 6]
   local field, broken = look(
-    "HMGET", row[2], "channel", "closed", "opens_at_ms", "closes_at_ms", "pay_seconds", "planned", "capacity", "free",
-    "held", "confirmed", "withheld", "returned", "next_seat"
+    "HMGET", slot_key, "channel", "closed", "opens_at_ms", "closes_at_ms", "pay_seconds", "capacity", "free", "held",
+    "confirmed", "withheld", "returned", "next_seat"
   )
-  row.broken = broken
-  if not field or not field[1] then return row end
-  row.channel, row.closed = field[1], field[2] == "1"
-  row.opens_at_ms, row.closes_at_ms, row.pay_ms = tonumber(field[3]), tonumber(field[4]), field[5] * 1000
-  row.planned, row.capacity, row.free = tonumber(field[6]), tonumber(field[7]), tonumber(field[8])
-  row.held, row.confirmed, row.withheld = tonumber(field[9]), tonumber(field[10]), tonumber(field[11])
-  row.returned, row.next_seat = tonumber(field[12]), tonumber(field[13])
-  row.fresh_from = row.next_seat
-  return row
+  field = field or {}
+  local slot = {
+    slot_id = slot_rows[at + 1], slot_key = slot_key, returned_key = slot_rows[at + 3], office_key = slot_rows[at + 4],
+    takers_key = slot_rows[at + 5], partition = partitions[partition] or look_at_partition(partition), broken = broken,
+    channel = field[1], closed = field[2] == "1", opens_at_ms = tonumber(field[3]), closes_at_ms = tonumber(field[4]),
+    pay_seconds = tonumber(field[5]), capacity = tonumber(field[6]), free = tonumber(field[7]),
+    held = tonumber(field[8]), confirmed = tonumber(field[9]), withheld = tonumber(field[10]),
+    returned = tonumber(field[11]), next_seat = tonumber(field[12]), pool = false, taken = false, changed = false,
+  }
+  slots[number] = slot
+  return slot
 end
 
--- Numbers that may be offered now: those that came back, lowest first; read once, kept in step.
-local function look_at_pool(slot, at_ms)
+-- Numbers that came back and may be offered now, lowest first; read once, kept in step.
+local function look_at_pool(slot)
   if slot.pool then return slot.pool end
   slot.pool = {}
   if slot.returned > 0 then
-    local seats, broken = look("ZRANGEBYSCORE", slot[3], "-inf", at_ms)
+    local seats, broken = look("ZRANGEBYSCORE", slot.returned_key, "-inf", at_ms)
     slot.broken = slot.broken or broken
     for index, seat in ipairs(seats or {}) do slot.pool[index] = tonumber(seat) end
     table.sort(slot.pool)
@@ -56,16 +79,15 @@ local function look_at_pool(slot, at_ms)
   return slot.pool
 end
 
--- The lowest run of `count` neighbours among what may be offered, else the lowest `count`; nil if there are too few.
-local function choose_seats(slot, count, at_ms)
-  local pool = look_at_pool(slot, at_ms)
-  local came_back, offered = #pool, #pool
-  local fresh = math.min(count, slot.capacity - slot.next_seat + 1)
+-- The lowest run of `count` neighbours among what came back and what is fresh, else the lowest `count`.
+local function choose_among(slot, count, fresh)
+  local pool = look_at_pool(slot)
+  local came_back = #pool
+  local offered = came_back + math.min(count, fresh)
+  if offered < count then return nil end
   local function seat_at(index)
     return index <= came_back and pool[index] or slot.next_seat + index - came_back - 1
   end
-  offered = offered + fresh
-  if offered < count then return nil end
   local first = 1
   for start = 1, offered - count + 1 do
     if seat_at(start + count - 1) - seat_at(start) == count - 1 then
@@ -75,99 +97,134 @@ local function choose_seats(slot, count, at_ms)
   end
   local seats = {}
   for index = first, first + count - 1 do seats[#seats + 1] = seat_at(index) end
-  for _ = first, math.min(first + count - 1, came_back) do table.remove(pool, first) end
+  for _ = first, math.min(first + count - 1, came_back) do
+    slot.taken = slot.taken or {}
+    slot.taken[#slot.taken + 1] = table.remove(pool, first)
+  end
+  return seats
+end
+
+-- The numbers a family gets; nil if there are too few.
+local function choose_seats(slot, count)
+  local fresh = slot.capacity - slot.next_seat + 1
+  if slot.returned > 0 then return choose_among(slot, count, fresh) end
+  if fresh < count then return nil end
+  local seats = {}
+  for index = 1, count do seats[index] = slot.next_seat + index - 1 end
   return seats
 end
 
 -- How many may be taken now, and from when more may be: nil while nothing waits to be offered.
-local function offered_now(slot, at_ms)
+local function offered_now(slot)
   local fresh = slot.capacity - slot.next_seat + 1
-  local offered = #look_at_pool(slot, at_ms) + fresh
+  local offered = #look_at_pool(slot) + fresh
   if slot.returned == 0 then return offered, nil end
-  local next_one = look("ZRANGEBYSCORE", slot[3], "(" .. at_ms, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  local next_one = look("ZRANGEBYSCORE", slot.returned_key, "(" .. at_ms, "+inf", "WITHSCORES", "LIMIT", 0, 1)
   return offered, next_one and tonumber(next_one[2]) or nil
 end
 
--- What is known about a hold before the slot is asked: a code and more, or nil when there is none.
-local function look_at_hold(ask, has_ended)
-  local text, broken = look("GET", ask[4])
-  if broken then return "BROKEN", {}, 0, broken end
+-- What is known about a hold before the slot is asked: code, seats, number, word; nil when there is none.
+local function look_at_hold(at, has_ended)
+  local text, broken = look("GET", asks[at + 4])
+  if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
   if not text then
-    if has_ended then return "ENDED", {}, 0, "" end
+    if has_ended then return CODE.ENDED, NO_SEATS, 0, "" end
     return nil
   end
   local hold = unpacked(text)
-  if not hold then return "BROKEN", {}, 0, "no hold can be read from " .. ask[4] end
-  if table.concat(hold[4], ",") ~= table.concat(ask[3], ",") then return "KEY_REUSED", {}, 0, "" end
-  if has_ended or hold[1] == RELEASED then return "ENDED", {}, 0, "" end
-  return "ALREADY_HELD", hold[5], hold[7], hold[1]
+  if not hold then return CODE.BROKEN, NO_SEATS, 0, "no hold can be read from " .. asks[at + 4] end
+  if not string.find(text, asks[at + 2], 1, true) then return CODE.KEY_REUSED, NO_SEATS, 0, "" end
+  if has_ended or hold[1] == RELEASED then return CODE.ENDED, NO_SEATS, 0, "" end
+  return CODE.ALREADY_HELD, hold[5], hold[7], hold[1]
 end
 
--- A code, seats, a number and a word. HELD is a promise: `take_places` writes it down.
-local function look_at_places(ask, slot, partition, at_ms)
-  if partition.broken or slot.broken then return "BROKEN", {}, 0, partition.broken or slot.broken end
-  if partition.stopped then return "STOPPED", {}, 0, "" end
-  if not slot.channel then return "UNKNOWN_SLOT", {}, 0, "" end
-  if slot.channel ~= "online" then return "CHANNEL_NOT_PUBLIC", {}, 0, "" end
-  if slot.closed then return "SLOT_CLOSED", {}, 0, "" end
-  if at_ms < slot.opens_at_ms then return "WINDOW_NOT_OPEN", {}, slot.opens_at_ms, "" end
-  if at_ms >= slot.closes_at_ms then return "WINDOW_CLOSED", {}, 0, "" end
-  if not balanced(slot) then return "UNBALANCED", {}, 0, "" end
-  local count = #ask[3]
-  local seats = slot.free >= count and choose_seats(slot, count, at_ms)
-  if slot.broken then return "BROKEN", {}, 0, slot.broken end
-  if not seats then return "SOLD_OUT", {}, slot.free, "" end
+-- Code, seats, number, word. HELD is a promise: `take_places` writes it down.
+local function look_at_places(at)
+  local slot = slots[asks[at + 5]] or look_at_slot(asks[at + 5])
+  local partition = slot.partition
+  local broken = partition.broken or slot.broken
+  if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
+  if partition.stopped then return CODE.STOPPED, NO_SEATS, 0, "" end
+  if not slot.channel then return CODE.UNKNOWN_SLOT, NO_SEATS, 0, "" end
+  if slot.channel ~= "online" then return CODE.CHANNEL_NOT_PUBLIC, NO_SEATS, 0, "" end
+  if slot.closed then return CODE.SLOT_CLOSED, NO_SEATS, 0, "" end
+  if at_ms < slot.opens_at_ms then return CODE.WINDOW_NOT_OPEN, NO_SEATS, slot.opens_at_ms, "" end
+  if at_ms >= slot.closes_at_ms then return CODE.WINDOW_CLOSED, NO_SEATS, 0, "" end
+  if not balanced(slot) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
+  local count = asks[at + 3]
+  local seats = slot.free >= count and choose_seats(slot, count)
+  if slot.broken then return CODE.BROKEN, NO_SEATS, 0, slot.broken end
+  if not seats then return CODE.SOLD_OUT, NO_SEATS, slot.free, "" end
   local next_seat = math.max(slot.next_seat, seats[count] + 1)
   slot.returned = slot.returned - (count - (next_seat - slot.next_seat))
   slot.next_seat, slot.free, slot.held = next_seat, slot.free - count, slot.held + count
   if not balanced(slot) then
     slot.broken = "the books of " .. slot.slot_id .. " do not add up"
-    return "UNBALANCED", {}, 0, ""
+    return CODE.UNBALANCED, NO_SEATS, 0, ""
   end
-  local pay_by_ms = at_ms + slot.pay_ms
-  partition.granted[#partition.granted + 1] = {ask, slot, seats, pay_by_ms}
-  return "HELD", seats, pay_by_ms, HELD
+  local pay_by_ms = at_ms + slot.pay_seconds * 1000
+  local index = #granted
+  granted[index + 1], granted[index + 2], granted[index + 3], granted[index + 4] = at, slot, seats, pay_by_ms
+  return CODE.HELD, seats, pay_by_ms, HELD
 end
 
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
 -- counter it would fail, and nothing has been written for this partition then.
-local function take_one(partition, granted, at_ms)
-  local ask, slot, seats, pay_by_ms = granted[1], granted[2], granted[3], granted[4]
-  local hold = cmsgpack.pack({HELD, slot.slot_id, ask[2], ask[3], seats, at_ms, pay_by_ms, false})
+local function take_one(at, slot, seats, pay_by_ms)
+  local partition, reservation_id = slot.partition, asks[at + 1]
+  if partition.silent then return end
+  local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats, at_ms, pay_by_ms, false)
   local number = partition.seq + 1
   local said = redis.pcall(
-    "XADD", partition.outbox_key, partition.epoch .. "-" .. number, "held", ask[1], "hold", hold
+    "XADD", partition.outbox_key, partition.epoch .. "-" .. number, "held", reservation_id, "hold", hold
   )
-  if type(said) == "table" and said.err then return said.err end
-  partition.seq = number
-  redis.call("SET", ask[4], hold)
-  redis.call("APPEND", slot[5], string.sub(ask[1], 5, 12))
-  for _, seat in ipairs(seats) do
-    if seat < slot.fresh_from then slot.taken[#slot.taken + 1] = seat end
+  if type(said) == "table" and said.err then
+    partition.silent = said.err
+    return
   end
-  slot.changed = true
+  partition.seq, partition.changed, slot.changed = number, true, true
+  redis.call("SET", asks[at + 4], hold)
+  redis.call("APPEND", slot.takers_key, string.sub(reservation_id, 5, 12))
 end
 
--- Write down what was promised in these partitions. Returns the error of each that could not say it, by partition.
-local function take_places(partitions, slots, at_ms)
-  local silent = {}
-  for _, partition in ipairs(partitions) do
-    for _, granted in ipairs(partition.granted or {}) do
-      silent[partition] = take_one(partition, granted, at_ms)
-      if silent[partition] then break end
-    end
-    if partition.granted and partition.granted[1] and not silent[partition] then
+-- Write down what was promised.
+local function take_places()
+  for index = 1, #granted, 4 do
+    take_one(granted[index], granted[index + 1], granted[index + 2], granted[index + 3])
+  end
+  for _, partition in pairs(partitions) do
+    if partition.changed then
       redis.call("HSET", partition.seq_key, "epoch", partition.epoch, "seq", partition.seq)
     end
   end
-  for _, slot in ipairs(slots) do
+  for _, slot in pairs(slots) do
     if slot.changed then
-      if slot.taken[1] then redis.call("ZREM", slot[3], unpack(slot.taken)) end
+      if slot.taken then redis.call("ZREM", slot.returned_key, unpack(slot.taken)) end
       redis.call(
-        "HSET", slot[2], "free", slot.free, "held", slot.held, "returned", slot.returned, "next_seat", slot.next_seat
+        "HSET", slot.slot_key, "free", slot.free, "held", slot.held, "returned", slot.returned,
+        "next_seat", slot.next_seat
       )
-      redis.call("HSET", slot[4], slot.slot_id, slot.free)
+      redis.call("HSET", slot.office_key, slot.slot_id, slot.free)
     end
   end
-  return silent
+end
+
+-- What the batch is answered: results of four each, and for every slot that is sold out what a
+-- worker may answer by itself: who has had places there, so that it never refuses a repeat.
+local function answer(results)
+  local sold_out, noted = {}, {}
+  for index = 1, #results, 4 do
+    local number = asks[(index - 1) / 4 * ASK_WIDTH + 5]
+    local slot = slots[number]
+    if results[index] == CODE.SOLD_OUT and not noted[number] then
+      noted[number] = true
+      local offered, next_offer_ms = offered_now(slot)
+      local until_ms = math.min(at_ms + GATE_MS, next_offer_ms or at_ms + GATE_MS, slot.closes_at_ms)
+      sold_out[#sold_out + 1] = {number, offered, until_ms, look("GET", slot.takers_key) or ""}
+    elseif results[index] == CODE.HELD and slot.partition.silent then
+      results[index], results[index + 1], results[index + 2] = CODE.BROKEN, NO_SEATS, 0
+      results[index + 3] = slot.partition.silent
+    end
+  end
+  return cmsgpack.pack({results, sold_out, at_ms})
 end

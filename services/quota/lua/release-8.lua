@@ -2,6 +2,9 @@
   Give the places of a hold back, because booking said so.
 
   Why a script: the hold's state, the books and the event change together or not at all.
+  The places are free at once in the books, and are offered again at a moment that the
+  caller has drawn: one for the whole family. A second delivery brings another draw, which
+  changes nothing.
   A released hold stays as a tombstone, so that its id can never be held again. Where the
   plan has shrunk below the seats in use, seats that come back are withheld instead.
 
@@ -9,13 +12,16 @@
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
   KEYS[4] office    hash    slot_id -> free, for readers
-  KEYS[5] hold      string  what is held, for whom
-  KEYS[6] outbox    stream  one entry per decision
-  KEYS[7] seq       hash    epoch, seq
+  KEYS[5] returning zset    slots with places that wait, by when the last may be offered
+  KEYS[6] hold      string  what is held, for whom
+  KEYS[7] outbox    stream  one entry per decision
+  KEYS[8] seq       hash    epoch, seq
 
   ARGV[1] reservation_id
   ARGV[2] slot_id
   ARGV[3] reason    such as expired
+  ARGV[4] after_ms  offered no earlier than so long after now
+  ARGV[5] from_ms   and no earlier than this moment
 
   Returns code
      1  RELEASED
@@ -29,7 +35,7 @@
 -- @include "ledger"
 -- @include "seats"
 -- @include "holds"
-local slot, returned, withheld, office, hold_key, outbox, seq = unpack(KEYS)
+local slot, returned, withheld, office, returning, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
@@ -45,9 +51,10 @@ ledger[hold.state] = ledger[hold.state] - #seats
 recount(ledger)
 if not balanced(ledger) then return -2 end
 local at_ms = clock_ms()
+local offer_at_ms = math.max(at_ms + tonumber(ARGV[4]), tonumber(ARGV[5]))
 local unused = nil
 if withheld_before + ledger.withheld > 0 then
-  unused = unused_seats(returned, withheld, seats, at_ms)
+  unused = unused_seats(returned, withheld, seats, offer_at_ms)
   if #unused ~= ledger.returned + ledger.withheld then return -2 end
 elseif ledger.returned ~= returned_before + #seats then
   return -2
@@ -61,8 +68,10 @@ announce(outbox, seq, {
 if unused then
   share_out(returned, withheld, unused, ledger.returned)
 else
-  for _, seat in ipairs(seats) do redis.call("ZADD", returned, at_ms, seat) end
+  for _, seat in ipairs(seats) do redis.call("ZADD", returned, offer_at_ms, seat) end
 end
+redis.call("ZREMRANGEBYSCORE", returning, "-inf", at_ms)
+if offer_at_ms > at_ms then redis.call("ZADD", returning, "GT", offer_at_ms, slot_id) end
 write_ledger(slot, office, slot_id, ledger)
 hold.state = RELEASED
 write_hold(hold_key, hold)

@@ -1,0 +1,280 @@
+"""
+The counter: one reservation from its bytes to its answer's bytes. The hottest code there is.
+
+Called on the short way, once per request; `routes` documents it. Every refusal has a code and
+the fields a person needs next. Whoever can be told "sold out" from memory is; everybody
+else is decided together with all who ask at the same moment. Never waits without an end:
+the decider answers in time, and no answer is 503 with the reservation's id.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from aiohttp import web
+
+from kernel.errors import Retryable
+from kernel.http import problem
+from kernel.http.application import principal_of
+from kernel.http.problem import Problem, ProblemType
+from kernel.http.route import bytes_of, decode, idempotency_key
+from kernel.http.short import app_of
+from kernel.http.spoken import Spoken
+from services.quota import problems
+from services.quota.domain.availability import local_time, next_opening, utc_time
+from services.quota.domain.decisions import Ask, Held, Refusal, Refused
+from services.quota.routes.parts import CATALOGUE, OFFICE_PATTERN, RETRY_SECONDS
+from services.quota.stores.catalogue import Catalogue
+from services.quota.use_cases.reservations import Reservations, ask_of
+
+RESERVATIONS: Final = web.AppKey("reservations", Reservations)
+
+PERSONS_MAX: Final = 5
+REFUSAL_GOOD_FOR_SECONDS: Final = 1.0
+"""A sold-out answer may be repeated word by word for so long: its alternatives are as old as that anyway."""
+REFUSALS_KEPT_MAX: Final = 20_000
+
+# Python's $ also matches before a last newline; the look-ahead refuses it and means nothing to other engines.
+_END = r"$(?!\n)"
+_PART = "[a-z0-9_-]{1,32}"
+SlotId = Annotated[
+    str, msgspec.Meta(pattern=rf"^{OFFICE_PATTERN}\.[0-9]{{8}}\.{_PART}\.{_PART}\.{_PART}{_END}", max_length=180)
+]
+PersonId = Annotated[str, msgspec.Meta(pattern=rf"^per_[0-9a-z]{{1,40}}{_END}")]
+
+
+class ReservationBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    Which slot, and for whom. Places go to the persons in this order.
+    """
+
+    slot_id: SlotId
+    person_ids: Annotated[tuple[PersonId, ...], msgspec.Meta(min_length=1, max_length=PERSONS_MAX)]
+
+
+class ReservationView(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Places by number, one per person, and until when they wait for money.
+    """
+
+    reservation_id: str
+    slot_id: str
+    seats: tuple[int, ...]
+    """Queue numbers, in the order of `person_ids`."""
+    person_ids: tuple[str, ...]
+    pay_by: str
+    pay_by_ms: int
+    state: Literal["held", "confirmed", "released"]
+    give_back_asked: bool = False
+
+
+class _Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """
+    The body without its patterns, which cost more than the rest: a known slot and the caller's own persons fit them.
+    """
+
+    slot_id: str
+    person_ids: tuple[str, ...]
+
+
+_wish: Final = msgspec.json.Decoder(_Wish).decode
+_json: Final = msgspec.json.Encoder().encode
+_HELD_HEAD: Final = (
+    b"Content-Type: application/json\r\nCache-Control: no-store\r\n"
+    b"Location: /v1/reservations/%b\r\nX-Request-Id: %b\r\n"
+)
+_SOLD_OUT_HEAD: Final = (
+    b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\nX-Request-Id: %b\r\n"
+)
+_BUSY_HEAD: Final = (
+    b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\n"
+    b"Retry-After: %d\r\nX-Request-Id: %b\r\n"
+)
+_BUSY: Final = {
+    language: {
+        "type": f"/problems/{problems.BUSY.code}",
+        "title": title,
+        "status": problems.BUSY.status,
+        "detail": detail,
+        "code": problems.BUSY.code,
+        "instance": "/v1/reservations",
+    }
+    for language, title, detail in (
+        ("en", problems.BUSY.title_en, problems.BUSY.next_en),
+        ("id", problems.BUSY.title_id, problems.BUSY.next_id),
+    )
+}
+_REPLAYED: Final = b"Idempotency-Replayed: true\r\n"
+
+
+async def make_reservation(request: web.Request) -> web.StreamResponse:
+    """
+    Take places for a family, or say why not.
+    """
+    principal, key = principal_of(request), idempotency_key(request)
+    app = app_of(request)
+    catalogue, reservations = app[CATALOGUE], app[RESERVATIONS]
+    wish = _wish_of(await bytes_of(request), catalogue)
+    for person_id in wish.person_ids:
+        if person_id not in principal.person_ids:
+            raise Problem(problems.PERSON_NOT_YOURS, person_id=person_id)
+    if catalogue.empty:
+        raise Problem(problems.NOT_READY, retry_after_seconds=RETRY_SECONDS)
+    ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
+    if reservations.sold_out(ask):
+        return await _sold_out(request, ask)
+    if reservations.busy():
+        return _busy(request)
+    try:
+        decision = await reservations.reserve(ask)
+    except Retryable:
+        return problem.answer(
+            request, problem.OUTCOME_UNKNOWN, retry_after_seconds=RETRY_SECONDS, reservation_id=ask.reservation_id
+        )
+    if isinstance(decision, Held):
+        return _held(request, ask, decision)
+    if decision.why is Refusal.SOLD_OUT:
+        return await _sold_out(request, ask)
+    return _refused(request, ask, decision)
+
+
+def _wish_of(raw: bytes, catalogue: Catalogue) -> _Wish | ReservationBody:
+    """
+    The body. Raises `Problem` for one that is none; a slot that is known needs no second look at its spelling.
+    """
+    try:
+        wish: _Wish | ReservationBody = _wish(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _strict(raw)
+    persons = len(wish.person_ids)
+    if wish.slot_id not in catalogue.slots or not 1 <= persons <= PERSONS_MAX:
+        wish = _strict(raw)
+    if persons > 1 and len(set(wish.person_ids)) != persons:
+        raise Problem(problem.BAD_REQUEST, field="person_ids", reason="a person is named twice")
+    return wish
+
+
+def _strict(raw: bytes) -> ReservationBody:
+    return decode(raw, ReservationBody)
+
+
+def _held(request: web.Request, ask: Ask, held: Held) -> Spoken:
+    view = ReservationView(
+        reservation_id=ask.reservation_id,
+        slot_id=ask.slot_id,
+        seats=held.seats,
+        person_ids=ask.person_ids,
+        pay_by=utc_time(held.pay_by_ms),
+        pay_by_ms=held.pay_by_ms,
+        state=held.state.value,
+    )
+    head = _HELD_HEAD % (ask.reservation_id.encode(), request[problem.REQUEST_ID].encode())
+    return Spoken(HTTPStatus.CREATED, head + _REPLAYED if held.replayed else head, _json(view))
+
+
+def _busy(request: web.Request) -> Spoken:
+    """
+    The words `problem.answer` has for it, for a fraction of its cost: this is said when time is short.
+    """
+    language, request_id = problem.language_of(request), request[problem.REQUEST_ID]
+    retry_after_ms = problem.spread_ms(RETRY_SECONDS)
+    retry_after = round(retry_after_ms / 1000)
+    said = {**_BUSY[language], "request_id": request_id, "retry_after": retry_after, "retry_after_ms": retry_after_ms}
+    head = _BUSY_HEAD % (language.encode(), retry_after, request_id.encode())
+    return Spoken(HTTPStatus.SERVICE_UNAVAILABLE, head, _json(said))
+
+
+class SoldOutAnswers:
+    """
+    The last words about slots that are sold out, kept to be repeated while they are young.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, int, str], tuple[float, bytes, bytes]] = {}
+
+    def keep(self, key: tuple[str, int, str], said: web.Response, request_id: str, now: float) -> None:
+        """
+        Remember an answer, less whom it was given to.
+        """
+        raw = said.body if isinstance(said.body, bytes) else b""
+        before, _, after = raw.partition(request_id.encode())
+        if len(self._kept) >= REFUSALS_KEPT_MAX:
+            self._kept.clear()
+        self._kept[key] = (now + REFUSAL_GOOD_FOR_SECONDS, before, after)
+
+    def again(self, key: tuple[str, int, str], request_id: str, now: float) -> Spoken | None:
+        """
+        The same answer for somebody else, while it is young.
+        """
+        kept = self._kept.get(key)
+        if kept is None or now >= kept[0]:
+            return None
+        spelled = request_id.encode()
+        return Spoken(
+            HTTPStatus.CONFLICT, _SOLD_OUT_HEAD % (key[2].encode(), spelled), b"%b%b%b" % (kept[1], spelled, kept[2])
+        )
+
+
+SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
+
+
+async def _sold_out(request: web.Request, ask: Ask) -> web.StreamResponse:
+    answers, now = app_of(request)[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time()
+    request_id = request[problem.REQUEST_ID]
+    key = (ask.slot_id, len(ask.person_ids), problem.language_of(request))
+    again = answers.again(key, request_id, now)
+    if again is not None:
+        return again
+    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
+    extras: dict[str, Any] = {}
+    if plan is not None:
+        alternatives = await app_of(request)[RESERVATIONS].instead_of(plan, len(ask.person_ids))
+        extras = {"next_opens_at": next_opening(plan), "alternatives": alternatives}
+    said = problem.answer(request, problems.SOLD_OUT, **extras)
+    answers.keep(key, said, request_id, now)
+    return said
+
+
+def _refused(request: web.Request, ask: Ask, refused: Refused) -> web.Response:
+    kind = REFUSALS[refused.why]
+    retry_after_seconds = RETRY_SECONDS if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return problem.answer(request, kind, retry_after_seconds=retry_after_seconds, **_next_steps(request, ask, refused))
+
+
+def _next_steps(request: web.Request, ask: Ask, refused: Refused) -> dict[str, Any]:
+    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
+    extras: dict[str, Any] = {}
+    if refused.why is Refusal.WINDOW_NOT_OPEN:
+        timezone = plan.timezone if plan else "UTC"
+        extras = {"opens_at": local_time(refused.at_ms, timezone), "opens_at_ms": refused.at_ms}
+    elif refused.why is Refusal.WINDOW_CLOSED:
+        extras = {"next_opens_at": next_opening(plan) if plan else None}
+    elif refused.why is Refusal.ACCOUNT_ALREADY_RESERVED:
+        extras = {"reservation_id": refused.who}
+    elif refused.why is Refusal.PERSON_ALREADY_RESERVED:
+        extras = {"person_id": refused.who}
+    elif refused.why is Refusal.NO_SHOW_BLOCK:
+        extras = {"person_id": refused.who, "until": utc_time(refused.at_ms), "until_ms": refused.at_ms}
+    elif refused.why is Refusal.CLAIM_TOO_OLD:
+        extras = {"reservation_id": ask.reservation_id}
+    return extras
+
+
+REFUSALS: Final[dict[Refusal, ProblemType]] = {
+    Refusal.UNKNOWN_SLOT: problems.SLOT_NOT_FOUND,
+    Refusal.KEY_REUSED: problem.IDEMPOTENCY_KEY_REUSED,
+    Refusal.ENDED: problems.RESERVATION_ENDED,
+    Refusal.CHANNEL_NOT_PUBLIC: problems.CHANNEL_NOT_PUBLIC,
+    Refusal.SLOT_CLOSED: problems.SLOT_CLOSED,
+    Refusal.WINDOW_NOT_OPEN: problems.WINDOW_NOT_OPEN,
+    Refusal.WINDOW_CLOSED: problems.WINDOW_CLOSED,
+    Refusal.SOLD_OUT: problems.SOLD_OUT,
+    Refusal.CLAIM_TOO_OLD: problem.OUTCOME_UNKNOWN,
+    Refusal.STOPPED: problems.NOT_READY,
+    Refusal.UNBALANCED: problems.NOT_READY,
+    Refusal.ACCOUNT_ALREADY_RESERVED: problems.ACCOUNT_ALREADY_RESERVED,
+    Refusal.PERSON_ALREADY_RESERVED: problems.PERSON_ALREADY_RESERVED,
+    Refusal.NO_SHOW_BLOCK: problems.NO_SHOW_BLOCK,
+}
+"""How each refusal is said."""

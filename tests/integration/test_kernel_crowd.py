@@ -1,0 +1,124 @@
+"""
+The street door when many come: slow ones hurt nobody, and one too many is told so.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from kernel import metrics
+from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE
+from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house
+
+Eventually = Callable[..., Awaitable[Any]]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """
+    With little patience.
+    """
+    async with open_house() as opened:
+        yield opened
+
+
+async def test_two_thousand_slow_connections_hurt_nobody() -> None:
+    """
+    Honest requests are all answered meanwhile, on kept and on new connections; every slow one is cut off.
+    """
+    async with open_house(connections_max=4096, head_timeout_seconds=3.0, body_timeout_seconds=3.0) as house:
+        # More than are looked at in one turn, and before the slow ones in the row.
+        kept = [await house.line() for _ in range(2 * LOOKED_AT_ONCE)]
+        answers = [(await line.ask())[0] for line in kept]
+        cut_before = cut("head") + cut("body")
+        slow = []
+        for start in (
+            b"",
+            b"GET /quick HTTP/1.1\r\nX-",
+            b"POST /echo HTTP/1.1\r\nHost: a\r\n",
+            HEAD_OF_BODY + b"{",
+        ) * 500:
+            line = await house.line()
+            line.writer.write(start)
+            slow.append(line)
+        answers += [(await line.ask())[0] for line in kept]
+        answers += [(await (await house.line()).ask())[0] for _ in range(200)]
+
+        assert {200} == set(answers)
+        assert [True] * 2000 == await asyncio.gather(*(line.ended() for line in slow))
+        assert 2000 == cut("head") + cut("body") - cut_before
+        assert {200} == {(await line.ask())[0] for line in kept}
+
+
+async def test_one_connection_too_many_is_told_503_and_closed(house: House, eventually: Eventually) -> None:
+    """
+    The refusal arrives although the request was already on its way; those inside keep their places.
+    """
+    inside = [await house.line() for _ in range(SETTINGS.connections_max)]
+    assert {200} == {(await line.ask())[0] for line in inside}
+    refused_before, line = metrics.http_connections_refused._value.get(), await house.line()
+
+    async def turned_away() -> bool:
+        return refused_before + 1 == metrics.http_connections_refused._value.get()
+
+    await eventually(turned_away)
+    for piece in (WHOLE[:10], WHOLE[10:]):
+        line.writer.write(piece)
+        await asyncio.sleep(0.05)  # a reset, if it came, would come now, and erase what was said
+    status, headers, problem = await line.answer()
+
+    assert (503, "too_many_connections") == (status, problem["code"])
+    assert ("close", "application/problem+json") == (headers["Connection"], headers["Content-Type"])
+    assert headers["Retry-After"] in {"2", "3", "4"}
+    assert await line.ended()
+    assert {200} == {(await one.ask())[0] for one in inside}
+
+
+async def test_who_was_turned_away_and_stays_is_put_out(house: House, eventually: Eventually) -> None:
+    """
+    A moment to read why, and no more.
+    """
+    inside = [await house.line() for _ in range(SETTINGS.connections_max)]
+    assert {200} == {(await line.ask())[0] for line in inside}
+    line = await house.line()
+    assert 503 == (await line.ask())[0]
+    assert 1 == house.leaving
+
+    async def gone() -> bool:
+        return 0 == house.leaving
+
+    await eventually(gone)
+
+
+async def test_a_place_that_is_left_is_given_to_the_next(house: House, eventually: Eventually) -> None:
+    """
+    The limit is on connections open, not on connections made.
+    """
+    inside = [await house.line() for _ in range(SETTINGS.connections_max)]
+    assert {200} == {(await line.ask())[0] for line in inside}
+    inside[0].writer.transport.abort()
+
+    async def let_in() -> bool:
+        return 200 == (await (await house.line()).ask())[0]
+
+    await eventually(let_in)
+
+
+async def test_a_burst_far_beyond_the_limit_leaves_exactly_the_limit_inside(
+    house: House,
+) -> None:
+    """
+    Many are accepted in one turn of the loop, and those turned away who do not leave are not kept either.
+    """
+    refused_before = metrics.http_connections_refused._value.get()
+    house.doze(0.5)
+    lines = await asyncio.gather(*(house.line() for _ in range(SETTINGS.connections_max + LEAVING_MAX + 100)))
+    answers = await asyncio.gather(*(line.ask() for line in lines), return_exceptions=True)
+    statuses = [answer[0] for answer in answers if not isinstance(answer, BaseException)]
+
+    assert SETTINGS.connections_max == statuses.count(200)
+    assert house.leaving <= LEAVING_MAX
+    assert LEAVING_MAX + 100 == metrics.http_connections_refused._value.get() - refused_before
+    assert statuses.count(503) >= LEAVING_MAX
