@@ -85,7 +85,8 @@ async def stop(
     while True:
         told = await told_last(kafka, total)
         standings = await histories.look()
-        untold = [one for one in partitions if standings[one].end > told.get(one, START)]
+        # A new epoch in which nothing was decided has nothing to tell.
+        untold = [one for one in partitions if standings[one].end.seq and standings[one].end > told.get(one, START)]
         if not untold or asyncio.get_running_loop().time() >= give_up_at:
             # What nobody has told by now is among the holds that are told again in the new epoch.
             return {one: told[one] for one in partitions if one in told}
