@@ -5,18 +5,23 @@ Called by wiring. redis-py tries a timed-out command again by default, which wou
 a silent double decision; here it never does. One client per process.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from kernel.packing import PackedConnection
 from kernel.settings import ValkeySettings
+
+Greet = Callable[[AbstractConnection], Awaitable[None]]
+"""Meets a new connection before anything is sent over it; raises if it is not to be used."""
 
 
 @asynccontextmanager
-async def valkey_client(settings: ValkeySettings) -> AsyncIterator[Redis]:
+async def valkey_client(settings: ValkeySettings, greet: Greet | None = None) -> AsyncIterator[Redis]:
     """
     Open a client; replies are bytes. Closed with the context.
     """
@@ -30,6 +35,8 @@ async def valkey_client(settings: ValkeySettings) -> AsyncIterator[Redis]:
         socket_connect_timeout=settings.call_timeout_seconds,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
+        redis_connect_func=greet,
+        **({"connection_class": PackedConnection} if settings.url.startswith("redis://") else {}),
     )
     client: Redis = Redis.from_pool(pool)
     try:

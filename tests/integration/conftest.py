@@ -19,8 +19,13 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from contracts.topics import QUOTA_PARTITIONS_DEFAULT
 from ops.background import BackgroundBroker, BackgroundStack
 from ops.stack import Stack
+from services.quota.keys import Keys
+from services.quota.stores.histories import Histories
+from services.quota.stores.outbox import START
+from services.quota.stores.valkey import Valkey as QuotaValkey
 
 if TYPE_CHECKING:
     Valkey = redis.asyncio.Redis
@@ -104,10 +109,13 @@ async def _administer(stores: Stores, order: str) -> None:
 @pytest.fixture
 async def valkey(stores: Stores) -> AsyncIterator["Valkey"]:
     """
-    A client of an empty Valkey.
+    A client of an empty Valkey that may be sold from: as a relay leaves a new installation.
     """
     client = redis.asyncio.from_url(stores.valkey_url)
     await client.flushall()
+    keys = Keys(QUOTA_PARTITIONS_DEFAULT)
+    new = dict.fromkeys(range(keys.partitions), START)
+    await Histories(QuotaValkey(client, timeout_seconds=CONNECT_SECONDS), keys).clear(new)
     yield client
     await client.aclose()
 
