@@ -206,7 +206,7 @@ async def test_the_dry_run_finds_every_difference_and_writes_nothing(home: House
     [unheard] = await home.take(1, slot_id)
     keys = home.quota.keys
     await home.quota.valkey.call("DEL", keys.hold(slot_id, lost.reservation_id))
-    await home.quota.valkey.call("HINCRBY", keys.slot(slot_id), "held", 1)
+    await home.quota.tamper(slot_id, held=3)
     before = await home.books()
     report = await compare(home.restores, keys, list(ALL), chunks_of(io.BytesIO(await home.snapshot())))
 

@@ -59,10 +59,7 @@ class Ledger:
         replies = await self._valkey.many(
             [("HGET", self._keys.office_of_slot(slot_id), slot_id) for slot_id in slot_ids]
         )
-        return [
-            {name: getattr(slot_books(reply), name) for name in BOOKS} if reply else dict.fromkeys(BOOKS, 0)
-            for reply in replies
-        ]
+        return [books_of(reply) for reply in replies]
 
     async def everything(self) -> AsyncIterator[dict[str, Any]]:
         """
@@ -131,3 +128,13 @@ class Ledger:
         """
         # The client turns PONG into True.
         return await self._valkey.call("PING") is True
+
+
+def books_of(reply: bytes | None) -> dict[str, int]:
+    """
+    The books of a slot as its office keeps them; all zero for a slot that is not there.
+    """
+    if reply is None:
+        return dict.fromkeys(BOOKS, 0)
+    books = slot_books(reply)
+    return {name: getattr(books, name) for name in BOOKS}

@@ -17,12 +17,12 @@ import msgspec
 from services.quota.domain.rebuilding import Batch, Tally
 from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
 from services.quota.keys import Keys, office_of
+from services.quota.stores.ledger import books_of
 from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
+from services.quota.stores.valkey import Command, ScriptCall, Valkey
 
 KEYS_PER_COMMAND: Final = 500
 GROUP: Final = 20 * KEYS_PER_COMMAND
-BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
 _plan_json = msgspec.json.Encoder()
 Fact = Sequence[Any]
 Books = dict[str, int]
@@ -174,18 +174,16 @@ class Restores:
 
     async def books(self, slot_ids: Sequence[str]) -> dict[str, Books]:
         """
-        Every slot's books, with what its seats add up to: `offered`, and `shown` to readers.
+        Every slot's books, with how many of its seats have come back.
         """
         asked: list[Command] = []
         for slot_id in slot_ids:
-            asked.append(("HMGET", self._keys.slot(slot_id), *BOOKS))
+            asked.append(("HGET", self._keys.office_of_slot(slot_id), slot_id))
             asked.append(("ZCARD", self._keys.returned(slot_id)))
-            asked.append(("HGET", self._keys.office(office_of(slot_id)), slot_id))
         replies = await self._valkey.many(asked)
         return {
-            slot_id: dict(zip(BOOKS, map(number_of, replies[at]), strict=True))
-            | {"returned": int(replies[at + 1]), "shown": number_of(replies[at + 2])}
-            for slot_id, at in zip(slot_ids, range(0, len(replies), 3), strict=True)
+            slot_id: books_of(replies[at]) | {"returned": int(replies[at + 1])}
+            for slot_id, at in zip(slot_ids, range(0, len(replies), 2), strict=True)
         }
 
     async def planned(self, partitions: Iterable[int]) -> list[str]:
