@@ -19,10 +19,15 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from kernel.settings import ValkeySettings
 from ops.background import BackgroundBroker, BackgroundStack
 from ops.stack import Stack
+from ops.valkey_cluster import ValkeyCluster
+from services.quota.stores.opening import open_valkey
 
 if TYPE_CHECKING:
+    from services.quota.stores.valkey import Valkey as Store
+
     Valkey = redis.asyncio.Redis
 
 # A developer's own database must never be the one that tests empty.
@@ -101,11 +106,34 @@ async def _administer(stores: Stores, order: str) -> None:
         await admin.close(timeout=CONNECT_SECONDS)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """
+    A test marked `cluster` runs on one server and on a cluster.
+    """
+    if "valkey" in metafunc.fixturenames and metafunc.definition.get_closest_marker("cluster"):
+        metafunc.parametrize("valkey", ["one_server", "cluster"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(throw_away_folder: Path) -> Iterator[ValkeyCluster]:
+    """
+    Three primaries with a replica each. Whoever hurts it heals it.
+    """
+    with ValkeyCluster(throw_away_folder / "cluster") as cluster:
+        yield cluster
+
+
 @pytest.fixture
-async def valkey(stores: Stores) -> AsyncIterator["Valkey"]:
+async def valkey(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator["Valkey | Store"]:
     """
-    A client of an empty Valkey.
+    A client of an empty Valkey; of an empty cluster, as quota opens it, where the test is marked so.
     """
+    if getattr(request, "param", "one_server") == "cluster":
+        url = request.getfixturevalue("valkey_cluster").url
+        async with open_valkey(ValkeySettings(url=url, call_timeout_seconds=5.0)) as store:
+            await store.call("FLUSHALL")
+            yield store
+        return
     client = redis.asyncio.from_url(stores.valkey_url)
     await client.flushall()
     yield client
