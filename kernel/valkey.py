@@ -13,6 +13,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from kernel.packing import PackedConnection
 from kernel.settings import ValkeySettings
 
 Greet = Callable[[AbstractConnection], Awaitable[None]]
@@ -46,5 +47,6 @@ def client_of(url: str, settings: ValkeySettings, greet: Greet | None = None) ->
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
         redis_connect_func=greet,
+        **({"connection_class": PackedConnection} if url.startswith("redis://") else {}),
     )
     return Redis.from_pool(pool)

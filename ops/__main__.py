@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import audit, booking, demo, docs, stack
+from ops.commands import audit, booking, demo, docs, rebuild, stack
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ booking.register(app)
 docs.register(app)
 demo.register(app)
 audit.register(app)
+rebuild.register(app)
 
 
 def main() -> None:

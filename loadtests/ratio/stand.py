@@ -32,7 +32,9 @@ from ops.state import PROJECT
 from services.quota.keys import Keys
 from services.quota.settings import DISK, MEMORY
 from services.quota.stores.claims import Claims
+from services.quota.stores.histories import Histories
 from services.quota.stores.holds import Holds
+from services.quota.stores.outbox import START
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.following import Following
 
@@ -133,6 +135,8 @@ async def _fill_valkey(made: Stand, name: str) -> None:
         await client.config_set("auto-aof-rewrite-percentage", 0)
         await client.mset({rivals.PLAIN_KEY.format(slot_id=slot_id): FREE_PLACES for slot_id in made.slots})
         store = Valkey(client, timeout_seconds=CONNECT_SECONDS)
+        # Nobody else knows of a decision: as a relay leaves a new installation.
+        await Histories(store, keys).clear(dict.fromkeys(range(keys.partitions), START))
         following = Following(Holds(store, keys), Claims(store, keys))
         plans = places.plans(made.slots, capacity=FREE_PLACES) + places.plans(made.sold_out, capacity=1)
         await following.plans([Envelope(event_id=f"ratio.{plan.slot_id}", event=plan) for plan in plans])

@@ -1,5 +1,5 @@
 """
-Which process or command of booking this is: `python -m services.booking api|worker|migrate|seed|window|export`.
+Which process or command of booking this is: `python -m services.booking api|worker|migrate|…`.
 
 Called by the supervisor and by `antrean`. Processes live in `app.py`; commands do one
 thing in one transaction, say what they did in a line, and end.
@@ -24,7 +24,7 @@ from services.booking.settings import CommandSettings
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases import planning, seeding
+from services.booking.use_cases import planning, seeding, snapshotting
 from services.booking.use_cases.exporting import export as export_lines
 from services.booking.use_cases.planning import NothingToPlan
 from services.booking.use_cases.seeding import BadSeed
@@ -175,7 +175,33 @@ def export(out: Annotated[Path, typer.Option(help="Where the JSON lines go.")]) 
     _say(work)
 
 
-def _say(work: Callable[[Database], Awaitable[str]]) -> None:
+@cli.command()
+def snapshot(
+    out: Annotated[Path, typer.Option(help="Where the lines go; - is standard output.")],
+    recorded: Annotated[str, typer.Option(help="Wait until this is recorded: partition:epoch:seq, by commas.")] = "",
+    wait: Annotated[float, typer.Option(help="How many seconds.", min=0, max=3600)] = 30.0,
+) -> None:
+    """
+    Write what quota is rebuilt from, of one moment, once everything it has told is recorded.
+    """
+    try:
+        wanted = snapshotting.lines_of(recorded)
+    except ValueError:
+        raise typer.BadParameter(f"{recorded!r} is no list of partition:epoch:seq") from None
+
+    async def work(db: Database) -> str:
+        await snapshotting.wait_until_recorded(db, wanted, patience_seconds=wait)
+        with sys.stdout.buffer if str(out) == "-" else out.open("wb") as file:
+
+            async def take(lines: bytes) -> None:
+                file.write(lines)
+
+            return f"{await snapshotting.snapshot(db, take)} bookings in {out}"
+
+    _say(work, err=True)
+
+
+def _say(work: Callable[[Database], Awaitable[str]], *, err: bool = False) -> None:
     """
     Run a command against Postgres; print its line, or one sentence of what is wrong and exit with 1.
     """
@@ -187,7 +213,7 @@ def _say(work: Callable[[Database], Awaitable[str]]) -> None:
             return await work(db)
 
     try:
-        typer.echo(asyncio.run(run()))
+        typer.echo(asyncio.run(run()), err=err)
     except (Retryable, BadSeed, NothingToPlan) as error:
         typer.echo(str(error), err=True)
         sys.exit(1)

@@ -61,7 +61,7 @@ async def worker(process: Process) -> None:
     process.spawn("quota-events", quota.run())
     process.spawn("payment-events", payments.run())
     process.spawn("expiry", sweep_for_ever(db))
-    process.spawn("watermarks", announce_for_ever(db, marks))
+    process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 
     async def consuming() -> bool:
         return quota.connected and payments.connected

@@ -29,6 +29,8 @@ class WorkerSettings:
 
     postgres: PostgresSettings
     kafka: KafkaSettings
+    partitions: int = variable("PARTITIONS", default=32, at_least=1, at_most=1024)
+    """Quota's: of each it is said how far it is recorded, also when nothing is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

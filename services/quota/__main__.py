@@ -1,5 +1,5 @@
 """
-Quota's processes and one-shots: `python -m services.quota api|worker|relay|snapshot`.
+Quota's processes and one-shots: `python -m services.quota api|worker|relay|snapshot|stop|restore`.
 """
 
 import argparse
@@ -8,12 +8,16 @@ import os
 import sys
 from pathlib import Path
 
+import uvloop
+from redis.exceptions import RedisError
+
 from kernel.crew import WORKERS_MAX, Order, follow, lead
 from kernel.errors import Retryable
 from kernel.process import refuse, run, settings_or_exit
 from kernel.settings import BadSettings, ProcessSettings, ValkeySettings
-from services.quota import app
-from services.quota.settings import ApiSettings
+from services.quota import app, rebuild
+from services.quota.settings import ApiSettings, RebuildSettings
+from services.quota.use_cases.restoring import RebuildRefused
 
 PROCESSES = {"api": app.api, "worker": app.worker, "relay": app.relay}
 
@@ -28,13 +32,56 @@ def main() -> None:
     _add_crew(processes["api"])
     snapshot = commands.add_parser("snapshot", help=app.snapshot.__doc__)
     snapshot.add_argument("--out", type=Path, required=True, help="file to write JSON lines to")
+    _add_rebuild(commands)
     given = parser.parse_args()
     if given.command == "snapshot":
         _snapshot(given.out)
     elif given.command == "api":
         _api(given)
+    elif given.command == "stop":
+        _stop(given)
+    elif given.command == "restore":
+        _restore(given)
     else:
         run(f"quota-{given.command}", PROCESSES[given.command])
+
+
+def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    stop = commands.add_parser("stop", help=rebuild.stop.__doc__)
+    stop.add_argument("--wait", type=float, default=10.0, help="seconds the relay has to tell what it has not told")
+    restore = commands.add_parser("restore", help=rebuild.restore.__doc__)
+    restore.add_argument("file", type=Path, help="booking's snapshot; - is standard input")
+    restore.add_argument("--mark", default="", help="as `stop` has said it")
+    restore.add_argument("--dry-run", action="store_true", help="compare, and write nothing")
+    for command in (stop, restore):
+        command.add_argument("--partition", type=int, action="append", default=[], help="only this one; again for more")
+
+
+def _stop(given: argparse.Namespace) -> None:
+    settings = _settings_for(given.partition)
+    try:
+        asyncio.run(rebuild.stop(settings, given.partition, patience_seconds=given.wait))
+    except (Retryable, OSError) as error:
+        sys.exit(f"not stopped: {error}")
+
+
+def _restore(given: argparse.Namespace) -> None:
+    settings = _settings_for(given.partition)
+    if not given.mark and not given.dry_run:
+        sys.exit("not restored: --mark is needed, as `stop` has said it")
+    try:
+        work = rebuild.restore(settings, given.file, given.partition, mark=given.mark, dry_run=given.dry_run)
+        differences = uvloop.run(work)
+    except (RebuildRefused, Retryable, RedisError, OSError, ValueError) as error:
+        sys.exit(f"not restored, and nothing is sold until it is: {error}")
+    sys.exit(1 if differences else 0)
+
+
+def _settings_for(partitions: list[int]) -> RebuildSettings:
+    settings = settings_or_exit(RebuildSettings)
+    if strangers := [one for one in partitions if not 0 <= one < settings.valkey.partitions]:
+        sys.exit(f"there is no partition {strangers[0]}: there are {settings.valkey.partitions}, from 0")
+    return settings
 
 
 def _add_crew(api: argparse.ArgumentParser) -> None:

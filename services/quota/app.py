@@ -14,6 +14,7 @@ import msgspec
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
+from kernel.errors import Retryable
 from kernel.http.application import application
 from kernel.ids import fresh
 from kernel.kafka.consumer import Consumer
@@ -30,6 +31,7 @@ from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
 from services.quota.stores.free import FreePlaces
+from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.holds import Holds
 from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger, refuse_forgetful
@@ -38,6 +40,7 @@ from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Stepped, Whole
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
+from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.leases import tenure
 from services.quota.use_cases.looking_after import Sweep, Watch
@@ -51,9 +54,11 @@ async def api(process: Process) -> None:
     The hot path: any number of these.
     """
     settings = settings_of(ApiSettings)
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
-    catalogue, free, holds = Catalogue(valkey, keys, now_ms), FreePlaces(valkey, keys), Holds(valkey, keys)
-    await catalogue.load()
+    keys = Keys(settings.valkey.partitions)
+    greeter = Greeter(keys)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, greeter)
+    catalogue, free, holds = Catalogue(valkey, keys, now_ms, greeter), FreePlaces(valkey, keys), Holds(valkey, keys)
+    await _learn_if_compared(catalogue, greeter)
     process.spawn("catalogue", catalogue.keep_fresh())
 
     tokens = TokenVerifier(now_ms)
@@ -105,11 +110,12 @@ async def worker(process: Process) -> None:
     """
     given = settings_of(WorkerSettings)
     settings, returns = given.backstage, given.returns
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    keys = Keys(settings.valkey.partitions)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, Greeter(keys))
     producer = await process.open(kafka_producer(settings.kafka, name="quota-worker"))
     claims = Claims(valkey, keys)
     delay = Delay(seconds_min=returns.delay_seconds_min, seconds_max=returns.delay_seconds_max)
-    following = Following(Holds(valkey, keys), claims, delay=delay)
+    following = Following(Holds(valkey, keys, cleared_only=True), claims, delay=delay)
     for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())
@@ -120,18 +126,21 @@ async def worker(process: Process) -> None:
 
 async def relay(process: Process) -> None:
     """
-    Tells Kafka what Valkey has decided: any number of these share the partitions.
+    Tells Kafka what Valkey has decided, and clears Valkeys whose history is compared: any number share the partitions.
     """
     settings = settings_of(RelaySettings)
-    valkey, keys = await _open_valkey(process, settings.valkey, settings.keeping), Keys(settings.valkey.partitions)
+    keys = Keys(settings.valkey.partitions)
+    valkey = await _open_valkey(process, settings.valkey, settings.keeping, greeter=None)
     producer = await process.open(kafka_producer(settings.kafka, name="quota-relay"))
     leases = Leases(valkey, keys, relay_id=fresh("relay"), lease_seconds=settings.lease_seconds)
     ours = await process.open(tenure(leases, partitions=keys.partitions))
     telling = Relay(Outbox(valkey, keys), producer, settings.kafka, ours, partitions=keys.partitions)
-    watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling))
+    clearing = Clearing(Histories(valkey, keys), settings.kafka, partitions=keys.partitions)
+    watermarks = Consumer(settings.kafka, producer, consumers.watermarks(telling, clearing))
     process.spawn("watermarks", watermarks.run())
     process.spawn("leases", ours.keep())
     process.spawn("relay", telling.run())
+    process.spawn("clearing", clearing.run())
     process.ready_when("relay", _says(lambda: telling.telling))
 
 
@@ -167,9 +176,25 @@ def _says(fact: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
     return check
 
 
-async def _open_valkey(process: Process, settings: ValkeySettings, keeping: DurabilitySettings) -> Valkey:
-    valkey = await process.open(open_valkey(settings, replicas_min=keeping.replicas_min))
+async def _learn_if_compared(catalogue: Catalogue, greeter: Greeter) -> None:
+    """
+    A boot does not wait for a comparison: until there is one, every answer is `not_ready`.
+    """
+    try:
+        await catalogue.load()
+    except Retryable:
+        if not greeter.refuses:
+            raise
+
+
+async def _open_valkey(
+    process: Process, settings: ValkeySettings, keeping: DurabilitySettings, greeter: Greeter | None
+) -> Valkey:
     if keeping.durability == DISK:
-        await refuse_forgetful(valkey)
+        # Over connections of its own: how a server is set up is no question of its history.
+        async with open_valkey(settings) as ungreeted:
+            await refuse_forgetful(ungreeted)
+    greet = greeter.greet if greeter else None
+    valkey = await process.open(open_valkey(settings, replicas_min=keeping.replicas_min, greet=greet))
     process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)
     return valkey

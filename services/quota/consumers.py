@@ -4,9 +4,12 @@ What quota listens to, and in whose name.
 Called by wiring. Facts enter here and go straight to a use case.
 """
 
+from collections.abc import Sequence
+
 from contracts.envelope import Envelope, unseal
 from contracts.topics import BOOKING_EVENTS, BOOKING_SLOTS, BOOKING_WATERMARKS
 from kernel.kafka.consumer import Reading
+from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.telling import Relay
 
@@ -34,10 +37,13 @@ def bookings(following: Following) -> Reading[Envelope]:
     )
 
 
-def watermarks(relay: Relay) -> Reading[Envelope]:
+def watermarks(relay: Relay, clearing: Clearing) -> Reading[Envelope]:
     """
     How far booking has recorded, for every relay: it may take any partition over at any time.
     """
-    return Reading(
-        group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=relay.note_recorded, alone=True
-    )
+
+    async def note(envelopes: Sequence[Envelope]) -> None:
+        await clearing.note_recorded(envelopes)
+        await relay.note_recorded(envelopes)
+
+    return Reading(group="quota.relay", topics=(BOOKING_WATERMARKS.name,), decode=unseal, handle=note, alone=True)

@@ -18,6 +18,13 @@ def office_of(slot_id: str) -> str:
     return slot_id.partition(".")[0]
 
 
+def is_hold(key: str) -> bool:
+    """
+    Whether a key, or its beginning, is of a hold.
+    """
+    return "}:hold:" in key
+
+
 @functools.cache
 def _account_tags(partitions: int) -> tuple[str, ...]:
     return tuple(f"{{c{tag:02d}}}:claims:" for tag in range(partitions))
@@ -82,6 +89,24 @@ class Keys:
         """
         return f"{{q{partition:02d}}}:hold:*"
 
+    def hold_tag(self, partition: int) -> str:
+        """
+        What the keys of a partition's holds begin with, up to the tag's end.
+        """
+        return f"{{q{partition:02d}"
+
+    def any_hold(self) -> str:
+        """
+        What SCAN looks for to find the holds of all partitions.
+        """
+        return "{q*}:hold:*"
+
+    def any_claims(self) -> str:
+        """
+        What SCAN looks for to find the claims of all accounts.
+        """
+        return "{c*}:claims:*"
+
     def office(self, office_id: str) -> str:
         """
         Hash: free places of an office by slot id.
@@ -117,6 +142,12 @@ class Keys:
         Hash: epoch and seq of the last decision, plans revision, and `stopped` while nothing may be sold.
         """
         return f"{{q{partition:02d}}}:seq"
+
+    def claims_prefix(self, tag: int) -> str:
+        """
+        What is in front of the account in the key of its claims.
+        """
+        return _account_tags(self.partitions)[tag]
 
     def lease(self, partition: int) -> str:
         """

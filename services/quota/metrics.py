@@ -34,6 +34,11 @@ untold_partitions = metrics.gauge("quota_untold_partitions", "Partitions no rela
 seats = metrics.gauge("quota_seats", "Places of all slots by state.", ("state",))
 unbalanced_slots = metrics.gauge("quota_unbalanced_slots", "Slots whose books do not add up.")
 ready = metrics.gauge("quota_ready", "1 while plans are known and every partition may sell.")
+partitions_closed = metrics.gauge(
+    "quota_partitions_closed",
+    "Partitions that sell nothing: not compared yet, or stopped until their rebuild.",
+    ("why",),
+)
 claims_swept = metrics.counter("quota_claims_swept_total", "Old claims looked after, by what was found.", ("found",))
 no_alternatives = metrics.counter(
     "quota_no_alternatives_total", "Sold-out answers that could not say in time what else is free."

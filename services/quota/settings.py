@@ -130,3 +130,13 @@ class WorkerSettings:
 
     backstage: BackstageSettings
     returns: ReturnSettings
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RebuildSettings:
+    """
+    The commands that stop and restore.
+    """
+
+    valkey: ValkeySettings
+    kafka: KafkaSettings

@@ -19,15 +19,18 @@ import asyncpg
 import pytest
 import redis.asyncio
 
+from contracts.topics import QUOTA_PARTITIONS_DEFAULT
 from kernel.settings import ValkeySettings
 from ops.background import BackgroundBroker, BackgroundStack
 from ops.stack import Stack
 from ops.valkey_cluster import ValkeyCluster
+from services.quota.keys import Keys
+from services.quota.stores.histories import Histories
 from services.quota.stores.opening import open_valkey
+from services.quota.stores.outbox import START
+from services.quota.stores.valkey import Valkey as QuotaValkey
 
 if TYPE_CHECKING:
-    from services.quota.stores.valkey import Valkey as Store
-
     Valkey = redis.asyncio.Redis
 
 # A developer's own database must never be the one that tests empty.
@@ -123,19 +126,30 @@ def valkey_cluster(throw_away_folder: Path) -> Iterator[ValkeyCluster]:
         yield cluster
 
 
-@pytest.fixture
-async def valkey(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator["Valkey | Store"]:
+async def founded(store: QuotaValkey) -> None:
     """
-    A client of an empty Valkey; of an empty cluster, as quota opens it, where the test is marked so.
+    Empty, and with nothing to be compared with.
+    """
+    await store.call("FLUSHALL")
+    keys = Keys(QUOTA_PARTITIONS_DEFAULT)
+    await Histories(store, keys).clear(dict.fromkeys(range(keys.partitions), START))
+
+
+@pytest.fixture
+async def valkey(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator["Valkey | QuotaValkey"]:
+    """
+    A client of an empty Valkey that may be sold from, as a relay leaves a new installation.
+
+    Where the test is marked so it is a store over an empty cluster, as quota opens it.
     """
     if getattr(request, "param", "one_server") == "cluster":
         url = request.getfixturevalue("valkey_cluster").url
         async with open_valkey(ValkeySettings(url=url, call_timeout_seconds=5.0)) as store:
-            await store.call("FLUSHALL")
+            await founded(store)
             yield store
         return
     client = redis.asyncio.from_url(stores.valkey_url)
-    await client.flushall()
+    await founded(QuotaValkey(client, timeout_seconds=CONNECT_SECONDS))
     yield client
     await client.aclose()
 

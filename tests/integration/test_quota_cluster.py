@@ -3,6 +3,7 @@ On a real cluster: a primary dies, a slot moves, a replica lags, and every promi
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -15,8 +16,10 @@ from kernel.settings import ValkeySettings
 from kernel.topology import slot_of
 from ops.valkey_cluster import Node, ValkeyCluster
 from services.quota.domain.decisions import Ask, Held
+from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.ledger import refuse_forgetful
 from services.quota.stores.opening import open_valkey
+from tests.integration.conftest import founded
 from tests.integration.quota_crowd import Crowd, assert_kept
 from tests.integration.quota_room import SLOT, Room, ask, plan
 
@@ -33,13 +36,13 @@ async def opened(valkey_cluster: ValkeyCluster) -> AsyncIterator[Opened]:
     """
 
     @asynccontextmanager
-    async def room_over(url: str = valkey_cluster.url, *, replicas_min: int = 0, seconds: float = 2.0) -> Any:
+    async def room_over(url: str = valkey_cluster.url, *, seconds: float = 2.0, **how: Any) -> Any:
         settings = ValkeySettings(url=url, call_timeout_seconds=seconds)
-        async with open_valkey(settings, replicas_min=replicas_min) as store:
+        async with open_valkey(settings, **how) as store:
             yield Room(store)
 
     async with room_over() as room:
-        await room.valkey.call("FLUSHALL")
+        await founded(room.valkey)
     yield room_over
     await asyncio.to_thread(valkey_cluster.heal)
 
@@ -117,6 +120,45 @@ async def test_the_promoted_replica_sells_on_and_the_others_never_stop(
         for one in (bystanders, waiting):
             crowd.heard |= one.heard
         await assert_kept(room, crowd)
+
+
+async def test_a_promoted_replica_decides_when_it_has_been_compared_and_the_others_meanwhile(
+    opened: Opened, valkey_cluster: ValkeyCluster, eventually: Any
+) -> None:
+    """
+    Its history is another one until a relay has looked; what the living primaries have is asked for as before.
+    """
+    async with opened() as relay, opened(greet=Greeter(relay.keys).greet) as room:
+        other = _elsewhere(valkey_cluster, relay)
+        await relay.holds.apply([plan(SLOT), plan(other)])
+        histories = Histories(relay.valkey, relay.keys)
+        known = {partition: standing.end for partition, standing in (await histories.look()).items()}
+        killed = _primary(valkey_cluster, relay, SLOT)
+        replica = valkey_cluster.replica_of(killed)
+        await eventually(lambda: _told_until(replica) == _told_until(killed))
+        valkey_cluster.kill(killed)
+        await eventually(lambda: _primary(valkey_cluster, relay, SLOT) is replica)
+        look_at = [("HGET", relay.keys.slot(slot_id), "free") for slot_id in (SLOT, other)]
+
+        async def not_compared() -> None:
+            there, elsewhere = await room.valkey.write(look_at)
+            assert "has not been compared" in str(there)
+            assert b"10" == elsewhere
+
+        await eventually(not_compared)
+
+        async def clear() -> bool:
+            # As the relay does: while a node does not answer it tries again.
+            with contextlib.suppress(Retryable):
+                return bool(await histories.clear(known))
+            return False
+
+        await eventually(clear)
+
+        async def compared() -> None:
+            assert [b"10", b"10"] == await room.valkey.write(look_at)
+
+        await eventually(compared)
 
 
 @pytest.mark.parametrize("how", ["at_once", "key_by_key"])

@@ -331,3 +331,28 @@ ORDER BY booking_id;
 SELECT json_build_object('kind', 'watermark', 'partition', partition, 'epoch', epoch, 'seq', seq)::text
 FROM partition_watermark
 ORDER BY partition, epoch;
+
+-- snapshot_bookings --
+-- Bookings that keep places, for COPY: what quota needs to hold them again. $1 states that keep places, $2 that keep persons
+SELECT 'b', booking_id, account_id, slot_id, array_to_string(seats, ','), array_to_string(person_ids, ','),
+    CASE WHEN state IN ('held', 'awaiting_payment') THEN 'held' ELSE 'confirmed' END,
+    round(date_part('epoch', held_at) * 1000)::bigint, round(date_part('epoch', pay_by) * 1000)::bigint,
+    (state = ANY ($2::text[]))::integer
+FROM booking
+WHERE state = ANY ($1::text[])
+
+-- snapshot_ended --
+-- Bookings that ended within some days, for COPY: their ids are never held again, and asking again is answered.
+-- $1 states that keep places, $2 days
+SELECT 'b', booking_id, account_id, slot_id, array_to_string(seats, ','), array_to_string(person_ids, ','), 'released',
+    round(date_part('epoch', held_at) * 1000)::bigint, round(date_part('epoch', pay_by) * 1000)::bigint, 0
+FROM booking
+WHERE NOT state = ANY ($1::text[]) AND changed_at > now() - make_interval(days => $2)
+
+-- read_lines --
+-- Every recorded number of every epoch.
+SELECT partition, epoch, seq FROM partition_watermark ORDER BY partition, epoch;
+
+-- read_slot_ids --
+-- Every slot there is.
+SELECT slot_id FROM slot ORDER BY slot_id;

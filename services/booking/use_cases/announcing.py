@@ -23,7 +23,7 @@ REPEAT_SECONDS = 5.0
 """All partitions again this often, so that a broker which knows nothing learns it."""
 
 
-async def announce_for_ever(database: Database, producer: Producer) -> None:
+async def announce_for_ever(database: Database, producer: Producer, *, partitions: int) -> None:
     """
     Announce until cancelled: what moved at once, everything now and then.
     """
@@ -32,7 +32,7 @@ async def announce_for_ever(database: Database, producer: Producer) -> None:
     while True:
         try:
             async with database.connection() as connection:
-                current = await watermarks.read(connection)
+                current = _with_silent(await watermarks.read(connection), partitions)
             now = asyncio.get_running_loop().time()
             if now >= repeat_at:
                 announced, repeat_at = {}, now + REPEAT_SECONDS
@@ -41,6 +41,15 @@ async def announce_for_ever(database: Database, producer: Producer) -> None:
         except Retryable as error:
             log.warning("watermarks_wait", error=str(error))
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _with_silent(recorded: Sequence[BookingWatermark], partitions: int) -> list[BookingWatermark]:
+    """
+    Of a partition nothing is recorded of that is said as well: quota sells from none it has no word about.
+    """
+    known = {mark.partition for mark in recorded}
+    silent = [partition for partition in range(partitions) if partition not in known]
+    return [*recorded, *(BookingWatermark(partition=partition, epoch=0, seq=0) for partition in silent)]
 
 
 async def _publish(producer: Producer, marks: Sequence[BookingWatermark]) -> None:

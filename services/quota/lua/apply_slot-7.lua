@@ -13,7 +13,7 @@
   KEYS[4] office    hash    slot_id -> free, for readers
   KEYS[5] plans     zset    slot_id by plan revision, for readers' catalogues
   KEYS[6] outbox    stream  one entry per decision
-  KEYS[7] seq       hash    epoch, seq, plans
+  KEYS[7] seq       hash    epoch, seq, plans, stopped, cleared
 
   ARGV[1] slot_id
   ARGV[2] version
@@ -24,11 +24,13 @@
   ARGV[7] channel
   ARGV[8] closed         1 or 0
   ARGV[9] plan           the event as JSON
+  ARGV[10] cleared_only  1: only where the history has been compared. 0 where there is nobody to compare with
 
   Returns {code, surplus}
      1  APPLIED
      0  NOT_NEWER
     -1  UNBALANCED   the books do not add up: nothing is written
+    -2  STOPPED      the partition waits to be compared, or for its rebuild
 ]]
 -- @include "clock"
 -- @include "announce"
@@ -38,6 +40,8 @@ local slot, returned, withheld, office, plans, outbox, seq = unpack(KEYS)
 local slot_id, version, planned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 -- Look.
+local state = redis.call("HMGET", seq, "stopped", "cleared")
+if state[1] or (ARGV[10] == "1" and not state[2]) then return {-2, 0} end
 local known = tonumber(redis.call("HGET", slot, "version"))
 if known and known >= version then return {0, 0} end
 local ledger = read_ledger(slot, returned)

@@ -16,6 +16,7 @@
     -1  UNKNOWN_HOLD   never held here, or somebody else's
     -2  ENDED          its places went back without being asked for
     -3  CONFIRMED      paid for: that is cancelled at booking, not given back here
+    -4  STOPPED        the partition waits for its rebuild: ask again
 ]]
 -- @include "clock"
 -- @include "announce"
@@ -23,6 +24,7 @@
 local hold_key, outbox, seq = unpack(KEYS)
 
 -- Look.
+if redis.call("HGET", seq, "stopped") then return {-4, ""} end
 local hold = read_hold(hold_key)
 if not hold or hold.account_id ~= ARGV[2] then return {-1, ""} end
 if hold.give_back_asked then return {0, hold.state} end

@@ -19,6 +19,7 @@
     -1  UNKNOWN_HOLD   never held here, or held for another slot
     -2  UNBALANCED     the books do not add up: nothing is written
     -3  ENDED          its places went back before
+    -4  STOPPED        the partition waits for its rebuild: booking has to say it again
 ]]
 -- @include "clock"
 -- @include "announce"
@@ -28,6 +29,7 @@ local slot, returned, office, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
+if redis.call("HGET", seq, "stopped") then return -4 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == CONFIRMED then return 0 end

@@ -28,6 +28,7 @@
      0  ALREADY_RELEASED
     -1  UNKNOWN_HOLD   never held here, or held for another slot
     -2  UNBALANCED     the books do not add up: nothing is written
+    -3  STOPPED        the partition waits for its rebuild: booking has to say it again
 ]]
 -- @include "clock"
 -- @include "announce"
@@ -38,6 +39,7 @@ local slot, returned, withheld, office, returning, hold_key, outbox, seq = unpac
 local slot_id = ARGV[2]
 
 -- Look.
+if redis.call("HGET", seq, "stopped") then return -3 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == RELEASED then return 0 end

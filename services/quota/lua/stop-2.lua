@@ -21,5 +21,6 @@ local known = redis.call("HMGET", lease, "holder", "token")
 if known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then return -1 end
 
 -- Take.
-redis.call("HSET", seq, "stopped", "1")
+-- A rebuild under way has its own mark there, and opens by it.
+redis.call("HSETNX", seq, "stopped", "1")
 return 1

@@ -18,6 +18,7 @@ from kernel.errors import Retryable
 from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.keys import Keys
+from services.quota.stores.histories import Greeter
 from services.quota.stores.valkey import Command, Valkey, ms_of, number_of, scored, text_of
 
 log = get_logger(__name__)
@@ -37,7 +38,11 @@ class Catalogue:
     Plans by slot and by office.
     """
 
-    def __init__(self, valkey: Valkey, keys: Keys, now_ms: NowMs) -> None:
+    def __init__(self, valkey: Valkey, keys: Keys, now_ms: NowMs, greeter: Greeter | None = None) -> None:
+        """
+        With a greeter, a partition whose mark is not of a server that was greeted counts as stopped.
+        """
+        self._greeter = greeter
         self._valkey = valkey
         self._keys = keys
         self._local_now_ms = now_ms
@@ -59,9 +64,9 @@ class Catalogue:
     @property
     def empty(self) -> bool:
         """
-        No plan is known at all: nothing to sell, and nothing to say about it.
+        No plan is known at all, or none that Valkey may sell from: nothing to sell, and nothing to say about it.
         """
-        return not self._slots
+        return not self._slots or (self._greeter is not None and self._greeter.refuses)
 
     @property
     def slots(self) -> Mapping[str, SlotPlanned]:
@@ -87,6 +92,8 @@ class Catalogue:
                     continue
             except Retryable as error:
                 log.warning("catalogue_waits", error=str(error))
+                if self.empty:
+                    metrics.ready.set(0)
             await asyncio.sleep(POLL_SECONDS)
 
     async def load(self) -> None:
@@ -104,7 +111,7 @@ class Catalogue:
         asked: list[Command] = [("TIME",)]
         for partition in partitions:
             after = self._seen.get(partition, ("", 0))[1]
-            asked.append(("HMGET", self._keys.seq(partition), "epoch", "plans", "stopped"))
+            asked.append(("HMGET", self._keys.seq(partition), "epoch", "plans", "stopped", "cleared"))
             asked.append(
                 (*("ZRANGE", self._keys.plans(partition), f"({after}", "+inf"), *_IN_ORDER),
             )
@@ -115,7 +122,7 @@ class Catalogue:
         stopped = set()
         for partition, state, changes in zip(partitions, replies[1::2], replies[2::2], strict=True):
             epoch, newest = text_of(state[0]), number_of(state[1])
-            if state[2] is not None:
+            if state[2] is not None or not (self._greeter is None or self._greeter.knows(state[3])):
                 stopped.add(partition)
             if self._is_another_history(partition, epoch, newest):
                 self._forget(partition)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from contracts.events import SlotPlanned
+from kernel.errors import Retryable
 from services.quota.domain.decisions import GiveBack, HoldState, Reservation
 from services.quota.domain.records import claims_record, hold_record
 from services.quota.domain.returning import Offer, Returns
@@ -28,9 +29,13 @@ class Holds:
     Holds of all slots.
     """
 
-    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+    def __init__(self, valkey: Valkey, keys: Keys, *, cleared_only: bool = False) -> None:
+        """
+        `cleared_only`: plans are applied only where the history has been compared with booking's.
+        """
         self._valkey = valkey
         self._keys = keys
+        self._cleared_only = cleared_only
 
     async def of_account(self, account_id: str, reservation_id: str) -> Reservation | None:
         """
@@ -80,6 +85,8 @@ class Holds:
                 [reservation_id, account_id],
             )
         )
+        if code == AskGiveBackCode.STOPPED:
+            raise Retryable(f"partition {partition} waits for its rebuild")
         return GiveBack[AskGiveBackCode(code).name], HoldState(text_of(state)) if state else None
 
     async def apply(self, plans: Sequence[SlotPlanned]) -> list[tuple[ApplySlotCode, int]]:
@@ -101,6 +108,7 @@ class Holds:
             plan.channel,
             int(plan.closed),
             _plan_json.encode(plan),
+            int(self._cleared_only),
         ]
         keys = [
             self._keys.slot(slot_id),

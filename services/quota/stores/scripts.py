@@ -91,6 +91,7 @@ class ApplySlotCode(enum.IntEnum):
     APPLIED = 1
     NOT_NEWER = 0
     UNBALANCED = -1
+    STOPPED = -2
 
 
 class ReleaseCode(enum.IntEnum):
@@ -102,6 +103,7 @@ class ReleaseCode(enum.IntEnum):
     ALREADY_RELEASED = 0
     UNKNOWN_HOLD = -1
     UNBALANCED = -2
+    STOPPED = -3
 
 
 class ConfirmCode(enum.IntEnum):
@@ -114,6 +116,7 @@ class ConfirmCode(enum.IntEnum):
     UNKNOWN_HOLD = -1
     UNBALANCED = -2
     ENDED = -3
+    STOPPED = -4
 
 
 class AskGiveBackCode(enum.IntEnum):
@@ -126,6 +129,37 @@ class AskGiveBackCode(enum.IntEnum):
     UNKNOWN_HOLD = -1
     ENDED = -2
     CONFIRMED = -3
+    STOPPED = -4
+
+
+class ClearCode(enum.IntEnum):
+    """
+    What `clear` answers.
+    """
+
+    CLEARED = 1
+    UNCLEARED = 0
+    BEHIND = -1
+    STOPPED = -2
+
+
+class RestoreSlotCode(enum.IntEnum):
+    """
+    What `restore_slot` answers.
+    """
+
+    RESTORED = 1
+    UNBALANCED = -1
+    NOT_YOURS = -2
+
+
+class ReopenCode(enum.IntEnum):
+    """
+    What `reopen` answers.
+    """
+
+    REOPENED = 1
+    NOT_YOURS = -1
 
 
 class EnrollCode(enum.IntEnum):
@@ -184,6 +218,9 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "release": ReleaseCode,
     "confirm": ConfirmCode,
     "ask_give_back": AskGiveBackCode,
+    "clear": ClearCode,
+    "restore_slot": RestoreSlotCode,
+    "reopen": ReopenCode,
     "enroll": EnrollCode,
     "lease": LeaseCode,
     "unlease": UnleaseCode,

@@ -20,7 +20,7 @@ from contracts.events import (
     SlotPlanned,
 )
 from kernel.clock import NowMs, now_ms
-from kernel.errors import Permanent
+from kernel.errors import Permanent, Retryable
 from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.domain.returning import Delay, offer_of
@@ -41,6 +41,7 @@ _REASONS: dict[type[BookingEvent], str] = {
 SEAT_TAKEN = "seat_taken"
 """Why booking displaced a hold whose numbers another active booking has."""
 _STRANGE = (ConfirmCode.UNKNOWN_HOLD, ConfirmCode.ENDED, ReleaseCode.UNKNOWN_HOLD)
+_STOPPED = (ConfirmCode.STOPPED, ReleaseCode.STOPPED)
 _UNBALANCED = (ConfirmCode.UNBALANCED, ReleaseCode.UNBALANCED)
 
 
@@ -69,14 +70,17 @@ class Following:
         Load, resize, open or close slots.
         """
         plans = [envelope.event for envelope in envelopes if isinstance(envelope.event, SlotPlanned)]
-        unbalanced = []
+        unbalanced, waiting = [], []
         for plan, (code, surplus) in zip(plans, await self._holds.apply(plans), strict=True):
             metrics.followed.labels(code.name.lower()).inc()
             if code is ApplySlotCode.UNBALANCED:
                 unbalanced.append(plan.slot_id)
+            elif code is ApplySlotCode.STOPPED:
+                waiting.append(plan.slot_id)
             if surplus:
                 log.warning("slot_shrunk_below_use", slot_id=plan.slot_id, surplus=surplus)
         _refuse(unbalanced)
+        _wait_for(waiting)
 
     async def bookings(self, envelopes: Sequence[Envelope]) -> None:
         """
@@ -106,6 +110,10 @@ class Following:
                 continue
             subjects.append(booking)
         codes = await self._holds.resolve(calls)
+        stopped = [
+            one.slot_id for one, code in zip(subjects, codes, strict=True) if any(code is each for each in _STOPPED)
+        ]
+        _wait_for(stopped)
         # Claims go after their holds: as long as a place is held, its persons are taken.
         await self._claims.give_back(
             [Claim(booking.account_id, booking.booking_id, booking.slot_id) for booking in ended], ended=True
@@ -125,6 +133,14 @@ def _noted(booking: Booking, code: ConfirmCode | ReleaseCode) -> str | None:
     if any(code is strange for strange in _STRANGE):
         log.warning("booking_followed_no_hold", booking_id=booking.booking_id, code=code.name)
     return booking.slot_id if any(code is one for one in _UNBALANCED) else None
+
+
+def _wait_for(stopped: Sequence[str]) -> None:
+    """
+    What booking says to a stopped partition waits for its rebuild, and is true afterwards as well.
+    """
+    if stopped:
+        raise Retryable(f"{len(stopped)} slots are in partitions that are stopped, {stopped[0]} is one")
 
 
 def _refuse(unbalanced: Sequence[str | None]) -> None:

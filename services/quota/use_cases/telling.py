@@ -98,6 +98,7 @@ class Relay:
         self._take_over(now)
         told = await self._tell()
         await self._let_go()
+        await self._look_again_at_foreign()
         self._tell_again_where_stuck(now)
         await self._show(now)
         return told
@@ -164,6 +165,15 @@ class Relay:
             standing = self._standing[partition]
             standing.trimmed = recorded[partition]
             standing.told = max(standing.told, recorded[partition])
+
+    async def _look_again_at_foreign(self) -> None:
+        """
+        A partition that was rebuilt has a newer epoch than any that booking has recorded: it is told again.
+        """
+        for partition, end in (await self._outbox.ends(sorted(self._foreign))).items():
+            if end >= self._standing[partition].recorded:
+                log.warning("partition_told_again_after_rebuild", partition=partition, end=end)
+                self._foreign.discard(partition)
 
     async def _refuse_history(self, partition: int, end: Position, lease: Lease) -> None:
         """

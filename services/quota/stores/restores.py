@@ -1,0 +1,249 @@
+"""
+Valkey written anew: what stands there now, holds and claims in bulk, slots one by one, and all of it read back.
+
+Called by the restoring use case while the partitions are stopped. Every write can be made
+again; nothing that is there is deleted before the partition is opened, except slots that
+booking has not planned. Keys of one tag go together, so that it works on a cluster.
+"""
+
+import itertools
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from services.quota.domain.rebuilding import Batch, Tally
+from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
+from services.quota.keys import Keys, office_of
+from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
+from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
+
+KEYS_PER_COMMAND: Final = 500
+GROUP: Final = 20 * KEYS_PER_COMMAND
+BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
+_plan_json = msgspec.json.Encoder()
+Fact = Sequence[Any]
+Books = dict[str, int]
+
+
+class Restores:
+    """
+    Writes and reads in bulk.
+    """
+
+    def __init__(self, valkey: Valkey, keys: Keys) -> None:
+        self._valkey = valkey
+        self._keys = keys
+        self._written: dict[str, tuple[list[str], array[int]]] = {}
+        self._written_over: dict[str, int] = {}
+
+    async def stop(self, partitions: Iterable[int], mark: str) -> None:
+        """
+        Nothing is sold from these until `reopen` with the same mark.
+        """
+        asked: list[Command] = []
+        for partition in partitions:
+            asked.append(("HSET", self._keys.seq(partition), "stopped", mark))
+            asked.append(("HDEL", self._keys.seq(partition), "cleared"))
+        _raise_errors(await self._valkey.many(asked))
+
+    async def marks(self, partitions: Iterable[int]) -> dict[int, str]:
+        """
+        Why each of these is stopped; empty where it is not.
+        """
+        asked = list(partitions)
+        replies = await self._valkey.many([("HGET", self._keys.seq(partition), "stopped") for partition in asked])
+        return {partition: (mark or b"").decode() for partition, mark in zip(asked, replies, strict=True)}
+
+    async def holds(self, partitions: Iterable[int]) -> dict[str, HoldRecord]:
+        """
+        Every hold that is there, by its key.
+        """
+        wanted = {self._keys.hold_tag(partition) for partition in partitions}
+        found = [key for key in await self._valkey.scan(self._keys.any_hold()) if _tag(key) in wanted]
+        return {key: hold_record(value) async for key, value in self._values(found)}
+
+    async def claims(self) -> dict[str, ClaimsRecord]:
+        """
+        Every account's claims that are there, by account.
+        """
+        found = await self._valkey.scan(self._keys.any_claims())
+        return {key.rpartition(":")[2]: claims_record(value) async for key, value in self._values(found)}
+
+    async def _values(self, keys: Iterable[str]) -> Any:
+        for some in _chunks(keys):
+            [values] = await self._valkey.many([("MGET", *some)])
+            for key, value in zip(some, values, strict=True):
+                if value is not None:
+                    yield key, value
+
+    async def read(self, keys: Iterable[str]) -> dict[str, bytes | None]:
+        """
+        What stands under keys.
+        """
+        chunks = list(_chunks(keys))
+        replies = await self._valkey.many([("MGET", *some) for some in chunks])
+        return dict(zip(itertools.chain.from_iterable(chunks), itertools.chain.from_iterable(replies), strict=True))
+
+    async def write(self, batch: Batch) -> None:
+        """
+        Put values where they belong, and remember what they were for reading them back.
+        """
+        commands: list[Command] = [
+            ("MSET", *some[start : start + 2 * KEYS_PER_COMMAND])
+            for some in batch.values()
+            for start in range(0, len(some), 2 * KEYS_PER_COMMAND)
+        ]
+        _raise_errors(await self._valkey.many(commands))
+        for prefix, some in batch.items():
+            keys, digests = self._written.setdefault(prefix, ([], array("L")))
+            keys += some[::2]  # type: ignore[arg-type]  # keys and values take turns
+            digests.extend(map(zlib.crc32, some[1::2]))  # type: ignore[arg-type]
+
+    async def write_over(self, batch: Batch) -> None:
+        """
+        Put few values where others may have been written before.
+        """
+        pairs = [(str(key), value) for some in batch.values() for key, value in zip(some[::2], some[1::2], strict=True)]
+        _raise_errors(await self._valkey.many([("SET", key, value) for key, value in pairs]))
+        self._written_over |= {key: zlib.crc32(bytes(value)) for key, value in pairs if isinstance(value, bytes)}
+
+    def written(self) -> frozenset[str]:
+        """
+        Every key that was written.
+        """
+        return frozenset(itertools.chain(self._written_over, *(keys for keys, _ in self._written.values())))
+
+    async def differing(self) -> list[str]:
+        """
+        Read everything back that was written. Returns the keys under which something else stands.
+        """
+        wrong: list[str] = []
+        for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]:
+            for start in range(0, len(keys), GROUP):
+                wrong += await self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
+        return wrong
+
+    async def _unlike(self, keys: list[str], digests: "array[int]") -> list[str]:
+        values: list[bytes | None] = []
+        pieces: list[Command] = [
+            ("MGET", *keys[start : start + KEYS_PER_COMMAND]) for start in range(0, len(keys), KEYS_PER_COMMAND)
+        ]
+        for reply in await self._valkey.many(pieces):
+            values += reply
+        if None not in values and array("L", map(zlib.crc32, values)) == digests:  # type: ignore[arg-type]
+            return []
+        return [
+            key
+            for key, value, digest in zip(keys, values, digests, strict=True)
+            if (value is None or zlib.crc32(value) != digest) and key not in self._written_over
+        ]
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """
+        Remove keys.
+        """
+        _raise_errors(await self._valkey.many([("UNLINK", *some) for some in _chunks(keys)]))
+
+    async def slots(self, tallies: Sequence[Tally], mark: str) -> dict[str, RestoreSlotCode]:
+        """
+        Put slots back. Returns what became of each.
+        """
+        replies = await self._valkey.run_many([self._slot_call(tally, mark) for tally in tallies])
+        return {tally.slot_id: RestoreSlotCode(reply[0]) for tally, reply in zip(tallies, replies, strict=True)}
+
+    def _slot_call(self, tally: Tally, mark: str) -> ScriptCall:
+        plan, slot_id = tally.plan, tally.slot_id
+        if plan is None:
+            raise ValueError(f"{slot_id} is not planned")
+        keys = [
+            self._keys.slot(slot_id),
+            self._keys.returned(slot_id),
+            self._keys.withheld(slot_id),
+            self._keys.office(office_of(slot_id)),
+            self._keys.takers(slot_id),
+            self._keys.plans(tally.partition),
+            self._keys.seq(tally.partition),
+        ]
+        args: list[Any] = [mark, slot_id, plan.version, plan.capacity, plan.opens_at_ms, plan.closes_at_ms]
+        args += [plan.pay_seconds, plan.channel, int(plan.closed), _plan_json.encode(plan)]
+        args += [tally.held, tally.confirmed, tally.next_seat, packed(tally.unused), "".join(tally.takers)]
+        return ScriptCall(SCRIPTS["restore_slot"], keys, args)
+
+    async def books(self, slot_ids: Sequence[str]) -> dict[str, Books]:
+        """
+        Every slot's books, with what its seats add up to: `offered`, and `shown` to readers.
+        """
+        asked: list[Command] = []
+        for slot_id in slot_ids:
+            asked.append(("HMGET", self._keys.slot(slot_id), *BOOKS))
+            asked.append(("ZCARD", self._keys.returned(slot_id)))
+            asked.append(("HGET", self._keys.office(office_of(slot_id)), slot_id))
+        replies = await self._valkey.many(asked)
+        return {
+            slot_id: dict(zip(BOOKS, map(number_of, replies[at]), strict=True))
+            | {"returned": int(replies[at + 1]), "shown": number_of(replies[at + 2])}
+            for slot_id, at in zip(slot_ids, range(0, len(replies), 3), strict=True)
+        }
+
+    async def planned(self, partitions: Iterable[int]) -> list[str]:
+        """
+        Every slot that is there.
+        """
+        replies = await self._valkey.many([("ZRANGE", self._keys.plans(partition), 0, -1) for partition in partitions])
+        return [member.decode() for reply in replies for member in reply]
+
+    async def forget_slots(self, slot_ids: Sequence[str]) -> None:
+        """
+        Remove slots that booking has not planned.
+        """
+        asked: list[Command] = []
+        for slot_id in slot_ids:
+            own = self._keys.slot, self._keys.returned, self._keys.withheld, self._keys.takers
+            asked.append(("UNLINK", *(spell(slot_id) for spell in own)))
+            asked.append(("HDEL", self._keys.office(office_of(slot_id)), slot_id))
+            asked.append(("ZREM", self._keys.plans(self._keys.partition_of(slot_id)), slot_id))
+        _raise_errors(await self._valkey.many(asked))
+
+    async def reopen(self, partition: int, mark: str, *, epoch_known: int, facts: Sequence[Fact]) -> ReopenCode:
+        """
+        Begin a new epoch with these facts, and sell.
+        """
+        keys = [self._keys.outbox(partition), self._keys.seq(partition)]
+        [(code, _, _)] = await self._valkey.run_many(
+            [ScriptCall(SCRIPTS["reopen"], keys, [mark, epoch_known, packed(facts)])]
+        )
+        return ReopenCode(code)
+
+
+def _tag(key: str) -> str:
+    return key.partition("}")[0]
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    """
+    Keys of one tag together, up to a number.
+    """
+    by_tag: dict[str, list[str]] = {}
+    for key in keys:
+        tag = key[: key.index("}")]
+        some = by_tag.get(tag)
+        if some is None:
+            by_tag[tag] = some = []
+        some.append(key)
+        if len(some) == KEYS_PER_COMMAND:
+            yield by_tag.pop(tag)
+    yield from by_tag.values()
+
+
+def _by_prefix(digests: Mapping[str, int]) -> Iterator[tuple[list[str], "array[int]"]]:
+    for key, digest in digests.items():
+        yield [key], array("L", [digest])
+
+
+def _raise_errors(replies: Iterable[Any]) -> None:
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply

@@ -1,0 +1,133 @@
+"""
+A snapshot's lines come to the holds, claims and books they stand for; what is no line is refused.
+"""
+
+import msgspec
+import pytest
+
+from services.booking.use_cases.snapshotting import lines_of
+from services.quota.domain.rebuilding import Restored
+from services.quota.domain.records import HoldRecord, claims_record, hold_record
+from services.quota.keys import Keys
+from services.quota.use_cases.restoring import restored_of
+from tests.integration.quota_room import SLOT, plan
+
+KEYS = Keys(32)
+
+
+def booking(name: str, seats: str, state: str, *, account: str = "acc_1", at_ms: int = 5, keeps: int = 1) -> str:
+    """A line of a booking."""
+    return f"b\t{name}\t{account}\t{SLOT}\t{seats}\tper_1,per_2\t{state}\t{at_ms}\t9\t{keeps}"
+
+
+def reading(*lines: str, partitions: range = range(32)) -> tuple[Restored, dict[str, bytes]]:
+    """What these lines come to, and every key with its value."""
+    restored = restored_of(KEYS, partitions)
+    batch = restored.read([f"s\t{msgspec.json.encode(plan()).decode()}", *lines])
+    flat = [part for some in (*batch.values(), *restored.left_claims().values()) for part in some]
+    return restored, {str(key): bytes(value) for key, value in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+
+
+def test_a_kept_booking_is_a_hold_a_claim_and_seats_in_the_books() -> None:
+    """
+    Under the keys that the scripts look for.
+    """
+    restored, there = reading(booking("rsv_aaaaaaaa1", "1,2", "held"))
+    tally = restored.tallies[SLOT]
+
+    assert HoldRecord("held", SLOT, "acc_1", ("per_1", "per_2"), (1, 2), 5, 9) == hold_record(
+        there[KEYS.hold(SLOT, "rsv_aaaaaaaa1")]
+    )
+    claimed = claims_record(there[KEYS.claims("acc_1")]).account
+    assert claimed is not None
+    assert ("rsv_aaaaaaaa1", SLOT) == (claimed.reservation_id, claimed.slot_id)
+    assert (2, 0, 3, [], ["aaaaaaaa"]) == (tally.held, tally.confirmed, tally.next_seat, tally.unused, tally.takers)
+
+
+def test_an_ended_booking_is_a_tombstone_and_the_accounts_last() -> None:
+    """
+    The newest ended one of an account is remembered, beside what is active or alone.
+    """
+    _, alone = reading(booking("rsv_old", "1", "released", at_ms=1), booking("rsv_new", "2", "released", at_ms=2))
+    _, beside = reading(booking("rsv_old", "1", "released", at_ms=1), booking("rsv_now", "3", "confirmed", at_ms=3))
+    last, both = claims_record(alone[KEYS.claims("acc_1")]).last, claims_record(beside[KEYS.claims("acc_1")])
+
+    assert "released" == hold_record(alone[KEYS.hold(SLOT, "rsv_old")]).state
+    assert last is not None
+    assert "rsv_new" == last.reservation_id
+    assert both.last is not None
+    assert both.account is not None
+    assert ("rsv_old", "rsv_now") == (both.last.reservation_id, both.account.reservation_id)
+
+
+def test_seats_nobody_has_below_the_highest_are_unused() -> None:
+    """
+    They go back on offer; served people keep their numbers without keeping their persons busy.
+    """
+    restored, there = reading(
+        booking("rsv_1", "2", "held"), booking("rsv_2", "5", "confirmed", account="acc_2", keeps=0)
+    )
+    tally = restored.tallies[SLOT]
+
+    assert ([1, 3, 4], 6, 1, 1) == (tally.unused, tally.next_seat, tally.held, tally.confirmed)
+    assert KEYS.claims("acc_2") not in there
+
+
+def test_who_is_not_known_to_booking_keeps_places_nobody_has() -> None:
+    """
+    The first who comes has them; taken places, and slots that are not planned, are not honoured.
+    """
+    restored, _ = reading(booking("rsv_1", "1", "held"))
+
+    def hold(*seats: int, slot_id: str = SLOT) -> HoldRecord:
+        return HoldRecord("held", slot_id, "acc_9", ("per_9",), seats, 1, 2)
+
+    honoured = [
+        restored.honour("rsv_x", one) for one in (hold(1, 2), hold(3), hold(3, 4), hold(5, slot_id="no.1.2.3.4"))
+    ]
+
+    assert [False, True, False, False] == honoured
+    assert (2, {1, 3}) == (restored.tallies[SLOT].held, restored.tallies[SLOT].used)
+
+
+def test_a_block_is_kept_with_whatever_the_account_has() -> None:
+    """
+    Booking does not know blocks: what Valkey still has of them is carried over.
+    """
+    restored = restored_of(KEYS, range(32))
+    restored.blocks = {"acc_1": {"per_1": "block:99"}, "acc_2": {"per_8": "block:98"}}
+    batch = restored.read([booking("rsv_1", "1", "held")])
+    left = restored.left_claims()
+
+    assert {"per_1": "block:99"} == claims_record(
+        bytes(batch[KEYS.claims_prefix(KEYS.account_tag("acc_1"))][1])
+    ).persons  # type: ignore[arg-type]
+    assert {"per_8": "block:98"} == claims_record(bytes(left[KEYS.claims_prefix(KEYS.account_tag("acc_2"))][1])).persons  # type: ignore[arg-type]
+
+
+def test_other_partitions_are_passed_over() -> None:
+    """
+    Their slots and bookings are counted in the snapshot and nowhere else.
+    """
+    restored, there = reading(booking("rsv_1", "1", "held"), partitions=range(1))
+
+    assert ({}, {}, 1) == (restored.tallies, there, restored.bookings)
+
+
+@pytest.mark.parametrize("line", ["b\tshort", "x\t1", ""])
+def test_what_is_no_line_of_a_snapshot_is_refused(line: str) -> None:
+    """
+    Half a line is half a booking.
+    """
+    with pytest.raises(ValueError, match="no line of a snapshot"):
+        reading(line)
+
+
+def test_what_must_be_recorded_is_read_as_the_highest_of_each_line() -> None:
+    """
+    Partition, epoch and seq; anything else is refused.
+    """
+    assert {(7, 1): 12, (7, 2): 3} == lines_of("7:1:10,7:1:12,7:2:3")
+    assert {} == lines_of("")
+    with pytest.raises(ValueError, match="invalid literal"):
+        lines_of("7:1:x")
