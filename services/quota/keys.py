@@ -30,6 +30,14 @@ def _account_tags(partitions: int) -> tuple[str, ...]:
     return tuple(f"{{c{tag:02d}}}:claims:" for tag in range(partitions))
 
 
+def heard_of(key: str) -> str:
+    """
+    String beside a key, in its hash slot: rewritten so that a wait for replicas has something to wait for.
+    """
+    opened, closed = key.find("{"), key.find("}")
+    return f"{{{key[opened + 1 : closed] if 0 <= opened < closed else key}}}:heard_of"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Keys:
     """

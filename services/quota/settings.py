@@ -20,6 +20,8 @@ class DurabilitySettings:
 
     durability: str = variable("VALKEY_DURABILITY", default=DISK)
     """`disk`: every acknowledged place is fsynced, verified at boot. `memory`: for load tests only."""
+    replicas_min: int = variable("VALKEY_REPLICAS_MIN", default=0, at_least=0, at_most=5)
+    """So many replicas have heard of a place before it is acknowledged; while there are fewer, none is."""
 
     def __post_init__(self) -> None:
         """

@@ -76,9 +76,14 @@ class Room:
         return Stepped(self.valkey, self.keys)
 
     @property
+    def passes(self) -> Passes:
+        """Passes as `app.py` wires them."""
+        return self.stepped if self.valkey.cluster else self.whole
+
+    @property
     def decider(self) -> OneByOne:
         """The decide step, one ask at a time."""
-        return OneByOne(self.whole)
+        return OneByOne(self.passes)
 
     def batching(
         self,
@@ -92,7 +97,7 @@ class Room:
     ) -> BatchingDecider:
         """The decide step as `app.py` wires it."""
         return BatchingDecider(
-            passes or self.whole,
+            passes or self.passes,
             gate or Gate(),
             limit or Limit(floor=10_000, ceiling=10_000, target_seconds=1),
             batch_max=batch_max,
@@ -165,11 +170,11 @@ class Room:
         return [record async for record in self.ledger.everything() if record["kind"] == kind]
 
 
-def room_of(client: Redis) -> Room:
+def room_of(client: Redis | Valkey) -> Room:
     """
-    A room over a client.
+    A room over a client, or over a store that is open already.
     """
-    return Room(Valkey(client, timeout_seconds=5.0, calls_max=16))
+    return Room(client if isinstance(client, Valkey) else Valkey(client, timeout_seconds=5.0, calls_max=16))
 
 
 def plan(slot_id: str = SLOT, **changes: Any) -> SlotPlanned:

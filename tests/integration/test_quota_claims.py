@@ -15,6 +15,7 @@ from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from tests.integration.quota_room import SLOT, Room, ask, heard, plan, room_of, said
 
+pytestmark = pytest.mark.cluster
 ELSEWHERE = "makassar.20261130.morning.regular.online"
 
 

@@ -22,10 +22,11 @@ from tests.integration.quota_room import ask, said
 from tests.integration.rebuild_room import ALL, MARK, House, house
 
 
-@pytest.fixture
-async def home(tmp_path: Path, database: str) -> AsyncIterator[House]:
+@pytest.fixture(params=["one_server", "cluster"])
+async def home(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> AsyncIterator[House]:
     """Quota and booking."""
-    async with house(tmp_path, database) as both:
+    cluster = request.getfixturevalue("valkey_cluster").url if request.param == "cluster" else ""
+    async with house(tmp_path, database, cluster=cluster) as both:
         yield both
 
 

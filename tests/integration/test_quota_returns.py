@@ -29,6 +29,8 @@ POLL_MS = 1_000_000.0
 LONG = Delay(seconds_min=60_000, seconds_max=1_800_000)
 """A game a thousand times slower than life: what the machine is late by does not decide it."""
 
+pytestmark = pytest.mark.cluster
+
 
 @pytest.fixture
 async def room(valkey: Any) -> Room:
