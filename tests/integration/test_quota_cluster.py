@@ -138,12 +138,12 @@ async def test_a_promoted_replica_decides_when_it_has_been_compared_and_the_othe
         await eventually(lambda: _told_until(replica) == _told_until(killed))
         valkey_cluster.kill(killed)
         await eventually(lambda: _primary(valkey_cluster, relay, SLOT) is replica)
-        look_at = [("HGET", relay.keys.slot(slot_id), "free") for slot_id in (SLOT, other)]
+        look_at = [("HGET", relay.keys.slot(slot_id), "version") for slot_id in (SLOT, other)]
 
         async def not_compared() -> None:
             there, elsewhere = await room.valkey.write(look_at)
             assert "has not been compared" in str(there)
-            assert b"10" == elsewhere
+            assert b"1" == elsewhere
 
         await eventually(not_compared)
 
@@ -304,13 +304,13 @@ async def test_a_silent_node_keeps_nobody_waiting_who_wants_another(
         node = _primary(valkey_cluster, room, SLOT)
         node.pause()
         try:
-            unknown = await asyncio.gather(room.valkey.call("HGET", silent, "free"), return_exceptions=True)
+            unknown = await asyncio.gather(room.valkey.call("HGET", silent, "version"), return_exceptions=True)
             begun = asyncio.get_running_loop().time()
-            both = await room.valkey.write([("HGET", silent, "free"), ("HGET", well, "free")])
+            both = await room.valkey.write([("HGET", silent, "version"), ("HGET", well, "version")])
             took_seconds = asyncio.get_running_loop().time() - begun
         finally:
             node.go_on()
 
     assert [Retryable, Retryable] == [type(unknown[0]), type(both[0])]
-    assert b"10" == both[1]
+    assert b"1" == both[1]
     assert took_seconds < 0.2
