@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 from prometheus_client import Counter
 
 from kernel import metrics
@@ -21,7 +22,7 @@ from kernel.auth.principal import Principal
 from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem
-from kernel.http.route import Auth, Handler, Route
+from kernel.http.route import Auth, Call, Handler, Route
 from kernel.http.short import SHORT_WAYS, ShortWays
 from kernel.http.spoken import Spoken
 from kernel.ids import fresh
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 PRINCIPAL = web.RequestKey("principal", Principal)
 RETRY_AFTER_SECONDS = 2
 TOKEN_CHARACTERS_MAX = 4096
+_REQUEST_ID = istr("X-Request-Id")
 
 
 class Authenticator(Protocol):
@@ -56,7 +58,7 @@ def application(
         if route.sandbox and not sandbox:
             continue
         if route.hot:
-            handler = short_ways[f"{route.method} {route.path}"] = _lean(route, authenticator)
+            handler = short_ways[f"{route.method} {route.path}"] = _lean(route, app, authenticator)
         else:
             handler = _wrapped(route, settings, authenticator)
         app.router.add_route(route.method, route.path, handler)
@@ -111,23 +113,25 @@ def _counted(counts: dict[int, Counter], route: Route, status: int) -> None:
     count.inc()
 
 
-def _lean(route: Route, authenticator: Authenticator | None) -> Handler:
+def _lean(route: Route, app: web.Application, authenticator: Authenticator | None) -> Handler:
     """
     The same around a hot route, without what costs more than it: the handler answers in time and logs ids itself.
     """
     seconds = metrics.http_request_seconds.labels(route.path)
     counts: dict[int, Counter] = {}
     prefix, numbers = fresh("req"), itertools.count()
+    handler = route.handler
 
     async def serve(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
-        request_id = request.headers.get("X-Request-Id", "")[:64] or f"{prefix}-{next(numbers)}"
-        request[problem.REQUEST_ID] = request_id
+        headers = request.headers
+        request_id = headers.get(_REQUEST_ID, "")[:64] or f"{prefix}-{next(numbers)}"
         response: web.StreamResponse
         try:
-            request[PRINCIPAL] = _authenticated(route, request, authenticator)
-            response = await route.handler(request)
+            principal = _authenticated(route, headers.get(hdrs.AUTHORIZATION, ""), authenticator)
+            response = await handler(request, Call(principal, request_id, app))
         except Exception as error:  # noqa: BLE001 - whatever it is, it gets its answer
+            request[problem.REQUEST_ID] = request_id
             response = _excused(route, request, error)
         if not isinstance(response, Spoken):
             response.headers["X-Request-Id"] = request_id
@@ -144,7 +148,7 @@ async def _answered(
     try:
         async with asyncio.timeout(None if route.stream else settings.request_deadline_seconds):
             if route.auth is not Auth.NONE:
-                request[PRINCIPAL] = _authenticated(route, request, authenticator)
+                request[PRINCIPAL] = _authenticated(route, request.headers.get(hdrs.AUTHORIZATION, ""), authenticator)
             return await route.handler(request)
     except web.HTTPRequestEntityTooLarge:
         return problem.answer(request, problem.TOO_LARGE)
@@ -167,8 +171,8 @@ def _excused(route: Route, request: web.Request, error: Exception) -> web.Respon
     return problem.answer(request, problem.INTERNAL)
 
 
-def _authenticated(route: Route, request: web.Request, authenticator: Authenticator | None) -> Principal:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+def _authenticated(route: Route, authorization: str, authenticator: Authenticator | None) -> Principal:
+    scheme, _, token = authorization.partition(" ")
     principal: Principal | None = None
     if authenticator is not None and token and len(token) <= TOKEN_CHARACTERS_MAX:
         if scheme.lower() == "bearer":

@@ -9,20 +9,34 @@ import dataclasses
 import enum
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
+from multidict import istr
 
+from kernel.auth.principal import Principal
 from kernel.http.problem import BAD_REQUEST, IDEMPOTENCY_KEY_MISSING, TOO_LARGE, Problem, ProblemType
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[..., Awaitable[web.StreamResponse]]
+"""Takes the request; that of a hot route also the `Call`."""
 T = TypeVar("T")
 _json = msgspec.json.Encoder()
+_IDEMPOTENCY_KEY = istr("Idempotency-Key")
 KEY_PATTERN = r"[A-Za-z0-9._:-]{8,128}"
 _KEY = re.compile(KEY_PATTERN)
 _VALUE = re.compile(r"(?<=^Invalid enum value) .*$", re.DOTALL)
 """msgspec repeats the value of an enumeration, which may be anything a person typed."""
+
+
+class Call(NamedTuple):
+    """
+    What is known of a request to a hot route when its handler begins.
+    """
+
+    principal: Principal
+    request_id: str
+    app: web.Application
 
 
 class Auth(enum.Enum):
@@ -137,7 +151,7 @@ def idempotency_key(request: web.Request) -> str:
     """
     The caller's Idempotency-Key. Raises `Problem` when it is missing or not well formed.
     """
-    key = request.headers.get("Idempotency-Key", "")
+    key = request.headers.get(_IDEMPOTENCY_KEY, "")
     if not _KEY.fullmatch(key):
         raise Problem(IDEMPOTENCY_KEY_MISSING, field="Idempotency-Key")
     return key

@@ -13,14 +13,6 @@ from aiohttp import HttpVersion11, hdrs, web
 ShortWays = dict[str, Callable[[Any], Awaitable[web.StreamResponse]]]
 SHORT_WAYS: Final = web.AppKey("short_ways", ShortWays)
 """Handlers by method and raw path, such as `POST /v1/reservations`."""
-_APP: Final = web.RequestKey("app", web.Application)
-
-
-def app_of(request: web.Request) -> web.Application:
-    """
-    The application a request is for, on whichever way it came.
-    """
-    return request.get(_APP) or request.app
 
 
 def take_short_ways(server: web.Server, app: web.Application) -> None:
@@ -36,7 +28,6 @@ def take_short_ways(server: web.Server, app: web.Application) -> None:
         way = ways.get(f"{request.method} {request.raw_path}")
         if way is None or request.version != HttpVersion11 or hdrs.EXPECT in request.headers:
             return ordinary(request)
-        request[_APP] = app
         return way(request)
 
     server.request_handler = handle

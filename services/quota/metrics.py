@@ -9,7 +9,7 @@ from typing import Final
 from kernel import metrics
 from services.quota.domain.decisions import Refusal
 
-decisions = metrics.counter("quota_decisions_total", "Reservations decided, by outcome.", ("outcome",))
+decisions = metrics.counter("quota_decisions_total", "Reservations decided by Valkey, by outcome.", ("outcome",))
 decide_seconds = metrics.histogram("quota_decide_seconds", "Time from asking Valkey to its decision.")
 batch_asks = metrics.sizes("quota_batch_asks", "Asks sent to Valkey in one write.")
 decisions_underway = metrics.gauge("quota_decisions_underway", "Reservations being decided by this process.")

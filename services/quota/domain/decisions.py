@@ -21,8 +21,15 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account_id: str
     slot_id: str
     person_ids: tuple[str, ...]
-    key_hash: str
-    """Of the Idempotency-Key; the hold itself says for whom and where the key was first used."""
+    key: str
+    """The Idempotency-Key. The hold itself says for whom and where it was first used."""
+
+    @property
+    def key_hash(self) -> str:
+        """
+        The key as claims remember it.
+        """
+        return digest(self.key)
 
 
 def digest(text: str) -> str:

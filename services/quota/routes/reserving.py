@@ -16,10 +16,8 @@ from aiohttp import web
 
 from kernel.errors import Retryable
 from kernel.http import problem
-from kernel.http.application import principal_of
 from kernel.http.problem import Problem, ProblemType
-from kernel.http.route import bytes_of, decode, idempotency_key
-from kernel.http.short import app_of
+from kernel.http.route import Call, bytes_of, decode, idempotency_key
 from kernel.http.spoken import Spoken
 from services.quota import problems
 from services.quota.domain.availability import local_time, next_opening, utc_time
@@ -108,13 +106,12 @@ _BUSY: Final = {
 _REPLAYED: Final = b"Idempotency-Replayed: true\r\n"
 
 
-async def make_reservation(request: web.Request) -> web.StreamResponse:
+async def make_reservation(request: web.Request, call: Call) -> web.StreamResponse:
     """
     Take places for a family, or say why not.
     """
-    principal, key = principal_of(request), idempotency_key(request)
-    app = app_of(request)
-    catalogue, reservations = app[CATALOGUE], app[RESERVATIONS]
+    principal, key = call.principal, idempotency_key(request)
+    catalogue, reservations = call.app[CATALOGUE], call.app[RESERVATIONS]
     wish = _wish_of(await bytes_of(request), catalogue)
     for person_id in wish.person_ids:
         if person_id not in principal.person_ids:
@@ -123,20 +120,24 @@ async def make_reservation(request: web.Request) -> web.StreamResponse:
         raise Problem(problems.NOT_READY, retry_after_seconds=RETRY_SECONDS)
     ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
     if reservations.sold_out(ask):
-        return await _sold_out(request, ask)
+        return await _sold_out(request, call, ask)
     if reservations.busy():
-        return _busy(request)
+        return _busy(request, call)
     try:
         decision = await reservations.reserve(ask)
     except Retryable:
-        return problem.answer(
-            request, problem.OUTCOME_UNKNOWN, retry_after_seconds=RETRY_SECONDS, reservation_id=ask.reservation_id
+        return _said(
+            request,
+            call,
+            problem.OUTCOME_UNKNOWN,
+            retry_after_seconds=RETRY_SECONDS,
+            reservation_id=ask.reservation_id,
         )
     if isinstance(decision, Held):
-        return _held(request, ask, decision)
+        return _held(call, ask, decision)
     if decision.why is Refusal.SOLD_OUT:
-        return await _sold_out(request, ask)
-    return _refused(request, ask, decision)
+        return await _sold_out(request, call, ask)
+    return _refused(request, call, ask, decision)
 
 
 def _wish_of(raw: bytes, catalogue: Catalogue) -> _Wish | ReservationBody:
@@ -159,7 +160,12 @@ def _strict(raw: bytes) -> ReservationBody:
     return decode(raw, ReservationBody)
 
 
-def _held(request: web.Request, ask: Ask, held: Held) -> Spoken:
+def _said(request: web.Request, call: Call, kind: ProblemType, **more: Any) -> web.Response:
+    request[problem.REQUEST_ID] = call.request_id
+    return problem.answer(request, kind, **more)
+
+
+def _held(call: Call, ask: Ask, held: Held) -> Spoken:
     view = ReservationView(
         reservation_id=ask.reservation_id,
         slot_id=ask.slot_id,
@@ -169,15 +175,15 @@ def _held(request: web.Request, ask: Ask, held: Held) -> Spoken:
         pay_by_ms=held.pay_by_ms,
         state=held.state.value,
     )
-    head = _HELD_HEAD % (ask.reservation_id.encode(), request[problem.REQUEST_ID].encode())
+    head = _HELD_HEAD % (ask.reservation_id.encode(), call.request_id.encode())
     return Spoken(HTTPStatus.CREATED, head + _REPLAYED if held.replayed else head, _json(view))
 
 
-def _busy(request: web.Request) -> Spoken:
+def _busy(request: web.Request, call: Call) -> Spoken:
     """
     The words `problem.answer` has for it, for a fraction of its cost: this is said when time is short.
     """
-    language, request_id = problem.language_of(request), request[problem.REQUEST_ID]
+    language, request_id = problem.language_of(request), call.request_id
     retry_after_ms = problem.spread_ms(RETRY_SECONDS)
     retry_after = round(retry_after_ms / 1000)
     said = {**_BUSY[language], "request_id": request_id, "retry_after": retry_after, "retry_after_ms": retry_after_ms}
@@ -219,31 +225,30 @@ class SoldOutAnswers:
 SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
 
 
-async def _sold_out(request: web.Request, ask: Ask) -> web.StreamResponse:
-    answers, now = app_of(request)[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time()
-    request_id = request[problem.REQUEST_ID]
+async def _sold_out(request: web.Request, call: Call, ask: Ask) -> web.StreamResponse:
+    answers, now, request_id = call.app[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time(), call.request_id
     key = (ask.slot_id, len(ask.person_ids), problem.language_of(request))
     again = answers.again(key, request_id, now)
     if again is not None:
         return again
-    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
+    plan = call.app[CATALOGUE].slots.get(ask.slot_id)
     extras: dict[str, Any] = {}
     if plan is not None:
-        alternatives = await app_of(request)[RESERVATIONS].instead_of(plan, len(ask.person_ids))
+        alternatives = await call.app[RESERVATIONS].instead_of(plan, len(ask.person_ids))
         extras = {"next_opens_at": next_opening(plan), "alternatives": alternatives}
-    said = problem.answer(request, problems.SOLD_OUT, **extras)
+    said = _said(request, call, problems.SOLD_OUT, **extras)
     answers.keep(key, said, request_id, now)
     return said
 
 
-def _refused(request: web.Request, ask: Ask, refused: Refused) -> web.Response:
+def _refused(request: web.Request, call: Call, ask: Ask, refused: Refused) -> web.Response:
     kind = REFUSALS[refused.why]
     retry_after_seconds = RETRY_SECONDS if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return problem.answer(request, kind, retry_after_seconds=retry_after_seconds, **_next_steps(request, ask, refused))
+    return _said(request, call, kind, retry_after_seconds=retry_after_seconds, **_next_steps(call, ask, refused))
 
 
-def _next_steps(request: web.Request, ask: Ask, refused: Refused) -> dict[str, Any]:
-    plan = app_of(request)[CATALOGUE].slots.get(ask.slot_id)
+def _next_steps(call: Call, ask: Ask, refused: Refused) -> dict[str, Any]:
+    plan = call.app[CATALOGUE].slots.get(ask.slot_id)
     extras: dict[str, Any] = {}
     if refused.why is Refusal.WINDOW_NOT_OPEN:
         timezone = plan.timezone if plan else "UTC"

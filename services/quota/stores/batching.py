@@ -24,6 +24,9 @@ from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
+GATHER_SECONDS = 0.001
+GATHER_FROM_ASKS = 8
+"""Fewer than this are no crowd: nobody waits for company."""
 OVERTAKE_AFTER_SECONDS = 0.01
 """Longer than a pass takes on a healthy store."""
 
@@ -72,6 +75,7 @@ class BatchingDecider:
         self._running: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
         self._overtaking: asyncio.TimerHandle | None = None
+        self._last_asks = 0
         self.underway = 0
         """How many asks wait for their outcome."""
 
@@ -129,6 +133,9 @@ class BatchingDecider:
                 await self._pass(self._take())
                 if len(self._running) > 1 and len(self._waiting) < self._crowd:
                     return
+                if len(self._waiting) < self._last_asks:
+                    # Whoever was answered just now and asks again is on the way: a larger pass costs everybody less.
+                    await asyncio.sleep(GATHER_SECONDS)
         except BaseException:
             # Torn down from outside, with its process.
             for asked in self._waiting.values():
@@ -141,6 +148,7 @@ class BatchingDecider:
 
     def _take(self) -> list[_Asked]:
         batch = [self._waiting.pop(account_id) for account_id in list(islice(self._waiting, self._batch_max))]
+        self._last_asks = len(batch) if len(batch) >= GATHER_FROM_ASKS else 0
         for asked in batch:
             self._deciding[asked.ask.account_id] = asked
         return batch

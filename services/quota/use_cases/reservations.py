@@ -15,7 +15,7 @@ from kernel.errors import Retryable
 from kernel.ids import derived
 from services.quota import metrics
 from services.quota.domain.availability import Alternative, Offers
-from services.quota.domain.decisions import Ask, Decision, digest
+from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.free import COUNTRY_AGE_MAX_SECONDS, COUNTRY_RENEW_AFTER_SECONDS, FreePlaces, Moments
@@ -45,7 +45,7 @@ def ask_of(account_id: str, idempotency_key: str, slot_id: str, person_ids: tupl
         account_id=account_id,
         slot_id=slot_id,
         person_ids=person_ids,
-        key_hash=digest(idempotency_key),
+        key=idempotency_key,
     )
 
 
@@ -81,7 +81,6 @@ class Reservations:
         """
         if not self._gate.refuses(ask, asyncio.get_running_loop().time()):
             return False
-        metrics.decided["sold_out"].inc()
         metrics.gate_refusals.inc()
         return True
 
