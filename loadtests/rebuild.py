@@ -29,14 +29,13 @@ FILL_SECONDS_MAX: Final = 300.0
 CALL_SECONDS: Final = 30.0
 FILL: Final = """
 INSERT INTO booking (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq,
-    ntpn, paid_at, amount_rupiah)
-SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / s.slots],
+    ntpn, paid_at, amount_rupiah, version)
+SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / $2::integer],
     ARRAY['per_' || md5('p' || n)],
     CASE WHEN n % 3 = 0 THEN 'held' ELSE 'confirmed' END, now() + interval '2 hours', now(), 0, 1, n + 1,
-    'n' || n, now(), 350000
-FROM generate_series(0, $1 - 1) AS n
-JOIN (SELECT slot_id, row_number() OVER (ORDER BY slot_id) - 1 AS number, count(*) OVER () AS slots FROM slot) AS s
-    ON s.number = n % s.slots
+    'n' || n, now(), 350000, CASE WHEN n % 3 = 0 THEN 1 ELSE 2 END
+FROM generate_series(0, $1::integer - 1) AS n
+JOIN (SELECT slot_id, row_number() OVER (ORDER BY slot_id) - 1 AS number FROM slot) AS s ON s.number = n % $2::integer
 """
 
 
@@ -62,7 +61,8 @@ async def _fill(database_url: str, holds: int) -> None:
         # Their histories, seats and events are not what is read; nobody else writes here.
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("UPDATE slot SET capacity = $1", holds // 1000)
-        await connection.execute(FILL, holds, timeout=FILL_SECONDS_MAX)
+        slots = await connection.fetchval("SELECT count(*)::integer FROM slot")
+        await connection.execute(FILL, holds, slots, timeout=FILL_SECONDS_MAX)
         await connection.execute("VACUUM ANALYZE booking", timeout=FILL_SECONDS_MAX)
     finally:
         await connection.close()
