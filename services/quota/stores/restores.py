@@ -6,6 +6,7 @@ again; nothing that is there is deleted before the partition is opened, except s
 booking has not planned. Keys of one tag go together, so that it works on a cluster.
 """
 
+import asyncio
 import itertools
 import zlib
 from array import array
@@ -21,7 +22,8 @@ from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
 from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
 
 KEYS_PER_COMMAND: Final = 500
-GROUP: Final = 20 * KEYS_PER_COMMAND
+GROUP: Final = 4 * KEYS_PER_COMMAND
+READ_AT_ONCE: Final = 16
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
 _plan_json = msgspec.json.Encoder()
 Fact = Sequence[Any]
@@ -120,10 +122,16 @@ class Restores:
         """
         Read everything back that was written. Returns the keys under which something else stands.
         """
+        pieces = [
+            self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
+            for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]
+            for start in range(0, len(keys), GROUP)
+        ]
         wrong: list[str] = []
-        for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]:
-            for start in range(0, len(keys), GROUP):
-                wrong += await self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
+        # A few at a time: one is on its way while another is compared.
+        for start in range(0, len(pieces), READ_AT_ONCE):
+            for found in await asyncio.gather(*pieces[start : start + READ_AT_ONCE]):
+                wrong += found
         return wrong
 
     async def _unlike(self, keys: list[str], digests: "array[int]") -> list[str]:
