@@ -68,9 +68,9 @@ docs: setup ## Write docs/api from the code
 screenshot: setup ## Take the README's picture of the page (needs Chromium)
 	@ANTREAN_SCREENSHOT=1 exec $(BIN)/pytest tests/e2e/test_page.py
 
-.PHONY: bench-reserve
-bench-reserve: setup ## Measure the reserve path with an open-loop load
-	@exec $(BIN)/python -m loadtests.reserve $(BENCH)
+.PHONY: bench
+bench: setup ## Measure peak, lateness, overload, growth and a national release, on stacks of its own (minutes)
+	@exec $(BIN)/python -m loadtests.bench $(BENCH)
 
 .PHONY: bench-ratio
 bench-ratio: setup ## Compare a reservation with what it stands on and its rivals, on a stack of its own (minutes)

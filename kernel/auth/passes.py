@@ -32,8 +32,13 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Claims).decode
 
 
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_PADDING = (b"", b"===", b"==", b"=")
+
+
 def _spelled(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL).rstrip(b"=").decode()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,9 +83,10 @@ class PassKeys:
         if prefix != PREFIX:
             return None
         try:
-            raw = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
-            claims = _decode(raw[:-_MAC_BYTES])
-        except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+            raw = binascii.a2b_base64(encoded.encode().translate(_FROM_URL) + _PADDING[len(encoded) % 4])
+            said = raw[:-_MAC_BYTES]
+            claims = _decode(said)
+        except (ValueError, msgspec.MsgspecError, RecursionError):
             return None
         # The decoder skips characters it does not know; a pass has one spelling.
         if _spelled(raw) != encoded:
@@ -88,7 +94,7 @@ class PassKeys:
         key = self.keys.get(claims.key_id)
         if key is None:
             return None
-        mac = hashlib.blake2b(raw[:-_MAC_BYTES], key=key, digest_size=_MAC_BYTES).digest()
+        mac = hashlib.blake2b(said, key=key, digest_size=_MAC_BYTES).digest()
         if not hmac.compare_digest(mac, raw[-_MAC_BYTES:]) or claims.expires_at_ms <= now_ms:
             return None
         return Principal(

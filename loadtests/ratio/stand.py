@@ -34,7 +34,7 @@ from services.quota.settings import DISK, MEMORY
 from services.quota.stores.claims import Claims
 from services.quota.stores.histories import Histories
 from services.quota.stores.holds import Holds
-from services.quota.stores.outbox import START
+from services.quota.stores.outbox import START, Position
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.following import Following
 
@@ -139,6 +139,8 @@ async def _fill_valkey(made: Stand, name: str) -> None:
         await Histories(store, keys).clear(dict.fromkeys(range(keys.partitions), START))
         following = Following(Holds(store, keys), Claims(store, keys))
         plans = places.plans(made.slots, capacity=FREE_PLACES) + places.plans(made.sold_out, capacity=1)
+        nothing_elsewhere = dict.fromkeys(range(keys.partitions), Position(0, 0))
+        await Histories(store, keys).clear(nothing_elsewhere)
         await following.plans([Envelope(event_id=f"ratio.{plan.slot_id}", event=plan) for plan in plans])
     finally:
         await client.aclose()

@@ -21,7 +21,6 @@ from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
 from kernel.process import Process, settings_of
 from kernel.settings import ValkeySettings
-from kernel.valkey import valkey_client
 from services.quota import consumers, metrics, routes
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
@@ -36,8 +35,9 @@ from services.quota.stores.histories import Greeter, Histories
 from services.quota.stores.holds import Holds
 from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger, refuse_forgetful
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import Outbox
-from services.quota.stores.passes import Whole
+from services.quota.stores.passes import Stepped, Whole
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.clearing import Clearing
@@ -73,7 +73,7 @@ async def api(process: Process) -> None:
     )
     metrics.decisions_limit.set_function(lambda: limit.asks_max)
     decider = BatchingDecider(
-        Whole(valkey, keys),
+        Stepped(valkey, keys) if valkey.cluster else Whole(valkey, keys),
         gate,
         limit,
         batch_max=settings.batch_max,
@@ -150,8 +150,7 @@ async def snapshot(settings: ValkeySettings, out: Path) -> int:
     """
     lines = 0
     async with AsyncExitStack() as exits:
-        client = await exits.enter_async_context(valkey_client(settings))
-        valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
+        valkey = await exits.enter_async_context(open_valkey(settings))
         file = exits.enter_context(out.open("wb"))
         async for record in Ledger(valkey, Keys(settings.partitions)).everything():
             file.write(msgspec.json.encode(record) + b"\n")
@@ -192,10 +191,10 @@ async def _open_valkey(
     process: Process, settings: ValkeySettings, keeping: DurabilitySettings, greeter: Greeter | None
 ) -> Valkey:
     if keeping.durability == DISK:
-        # Over a connection of its own: how a server is set up is no question of its history.
-        async with valkey_client(settings) as client:
-            await refuse_forgetful(Valkey(client, timeout_seconds=settings.call_timeout_seconds))
-    client = await process.open(valkey_client(settings, greeter.greet if greeter else None))
-    valkey = Valkey(client, timeout_seconds=settings.call_timeout_seconds, calls_max=settings.connections_max)
+        # Over connections of its own: how a server is set up is no question of its history.
+        async with open_valkey(settings) as ungreeted:
+            await refuse_forgetful(ungreeted)
+    greet = greeter.greet if greeter else None
+    valkey = await process.open(open_valkey(settings, replicas_min=keeping.replicas_min, greet=greet))
     process.ready_when("valkey", Ledger(valkey, Keys(settings.partitions)).answers)
     return valkey

@@ -30,6 +30,14 @@ def _account_tags(partitions: int) -> tuple[str, ...]:
     return tuple(f"{{c{tag:02d}}}:claims:" for tag in range(partitions))
 
 
+def heard_of(key: str) -> str:
+    """
+    String beside a key, in its hash slot: rewritten so that a wait for replicas has something to wait for.
+    """
+    opened, closed = key.find("{"), key.find("}")
+    return f"{{{key[opened + 1 : closed] if 0 <= opened < closed else key}}}:heard_of"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Keys:
     """
@@ -46,7 +54,7 @@ class Keys:
 
     def slot(self, slot_id: str) -> str:
         """
-        Hash: ledger, window and plan.
+        Hash: version and plan.
         """
         return f"{{q{self.partition_of(slot_id):02d}}}:slot:{slot_id}"
 
@@ -101,7 +109,7 @@ class Keys:
 
     def office(self, office_id: str) -> str:
         """
-        Hash: free places of an office by slot id.
+        Hash: books of an office's slots by slot id, as msgpack.
         """
         return f"{{q{self.partition_of(office_id):02d}}}:office:{office_id}"
 

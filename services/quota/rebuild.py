@@ -17,10 +17,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from kernel.valkey import valkey_client
 from services.quota.keys import Keys
 from services.quota.settings import RebuildSettings
 from services.quota.stores.histories import Histories
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.restores import Restores
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases import restoring
@@ -67,7 +67,8 @@ async def restore(
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
-                report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
+                async with restores.unrewritten():
+                    report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
     _tell(report, seconds=time.monotonic() - began)
     return len(report.differences)
 
@@ -115,8 +116,8 @@ def _chosen(partitions: Sequence[int], keys: Keys) -> list[int]:
 @asynccontextmanager
 async def _stores(settings: RebuildSettings) -> AsyncIterator[tuple[Valkey, Keys]]:
     patient = dataclasses.replace(settings.valkey, call_timeout_seconds=CALL_SECONDS)
-    async with valkey_client(patient) as client:
-        yield Valkey(client, timeout_seconds=CALL_SECONDS), Keys(settings.valkey.partitions)
+    async with open_valkey(patient) as valkey:
+        yield valkey, Keys(settings.valkey.partitions)
 
 
 def _out(line: str) -> None:

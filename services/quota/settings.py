@@ -20,6 +20,8 @@ class DurabilitySettings:
 
     durability: str = variable("VALKEY_DURABILITY", default=DISK)
     """`disk`: every acknowledged place is fsynced, verified at boot. `memory`: for load tests only."""
+    replicas_min: int = variable("VALKEY_REPLICAS_MIN", default=0, at_least=0, at_most=5)
+    """So many replicas have heard of a place before it is acknowledged; while there are fewer, none is."""
 
     def __post_init__(self) -> None:
         """
@@ -53,7 +55,7 @@ class ApiSettings:
     batch_max: int = variable("QUOTA_BATCH_MAX", default=128, at_least=1, at_most=500)
     """So many asks go to Valkey in one write. More would keep others' calls waiting there."""
     batch_lanes: int = variable("QUOTA_BATCH_LANES", default=2, at_least=1, at_most=16)
-    """So many writes may be under way at once: a slow one holds up only the accounts of its lane."""
+    """So many calls may be under way at once: a slow one is overtaken."""
     stream_listeners_max: int = variable("QUOTA_STREAM_LISTENERS_MAX", default=2000, at_least=0, at_most=100000)
     """More open streams of availability than this are turned away. Each costs up to about 100 KB."""
     stream_listeners_per_office_max: int = variable(

@@ -20,10 +20,13 @@ import pytest
 import redis.asyncio
 
 from contracts.topics import QUOTA_PARTITIONS_DEFAULT
+from kernel.settings import ValkeySettings
 from ops.background import BackgroundBroker, BackgroundStack
 from ops.stack import Stack
+from ops.valkey_cluster import ValkeyCluster
 from services.quota.keys import Keys
 from services.quota.stores.histories import Histories
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import START
 from services.quota.stores.valkey import Valkey as QuotaValkey
 
@@ -106,16 +109,47 @@ async def _administer(stores: Stores, order: str) -> None:
         await admin.close(timeout=CONNECT_SECONDS)
 
 
-@pytest.fixture
-async def valkey(stores: Stores) -> AsyncIterator["Valkey"]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
-    A client of an empty Valkey that may be sold from: as a relay leaves a new installation.
+    A test marked `cluster` runs on one server and on a cluster.
     """
-    client = redis.asyncio.from_url(stores.valkey_url)
-    await client.flushall()
+    if "valkey" in metafunc.fixturenames and metafunc.definition.get_closest_marker("cluster"):
+        metafunc.parametrize("valkey", ["one_server", "cluster"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(throw_away_folder: Path) -> Iterator[ValkeyCluster]:
+    """
+    Three primaries with a replica each. Whoever hurts it heals it.
+    """
+    with ValkeyCluster(throw_away_folder / "cluster") as cluster:
+        yield cluster
+
+
+async def founded(store: QuotaValkey) -> None:
+    """
+    Empty, and with nothing to be compared with.
+    """
+    await store.call("FLUSHALL")
     keys = Keys(QUOTA_PARTITIONS_DEFAULT)
-    new = dict.fromkeys(range(keys.partitions), START)
-    await Histories(QuotaValkey(client, timeout_seconds=CONNECT_SECONDS), keys).clear(new)
+    await Histories(store, keys).clear(dict.fromkeys(range(keys.partitions), START))
+
+
+@pytest.fixture
+async def valkey(request: pytest.FixtureRequest, stores: Stores) -> AsyncIterator["Valkey | QuotaValkey"]:
+    """
+    A client of an empty Valkey that may be sold from, as a relay leaves a new installation.
+
+    Where the test is marked so it is a store over an empty cluster, as quota opens it.
+    """
+    if getattr(request, "param", "one_server") == "cluster":
+        url = request.getfixturevalue("valkey_cluster").url
+        async with open_valkey(ValkeySettings(url=url, call_timeout_seconds=5.0)) as store:
+            await founded(store)
+            yield store
+        return
+    client = redis.asyncio.from_url(stores.valkey_url)
+    await founded(QuotaValkey(client, timeout_seconds=CONNECT_SECONDS))
     yield client
     await client.aclose()
 

@@ -7,6 +7,7 @@ import itertools
 import time
 from typing import Any
 
+import msgspec
 from redis.asyncio import Redis
 
 from contracts.envelope import Envelope
@@ -15,7 +16,7 @@ from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
-from services.quota.domain.records import ClaimsRecord, packed
+from services.quota.domain.records import ClaimsRecord, packed, slot_books
 from services.quota.keys import Keys
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
@@ -75,9 +76,14 @@ class Room:
         return Stepped(self.valkey, self.keys)
 
     @property
+    def passes(self) -> Passes:
+        """Passes as `app.py` wires them."""
+        return self.stepped if self.valkey.cluster else self.whole
+
+    @property
     def decider(self) -> OneByOne:
         """The decide step, one ask at a time."""
-        return OneByOne(self.whole)
+        return OneByOne(self.passes)
 
     def batching(
         self,
@@ -91,7 +97,7 @@ class Room:
     ) -> BatchingDecider:
         """The decide step as `app.py` wires it."""
         return BatchingDecider(
-            passes or self.whole,
+            passes or self.passes,
             gate or Gate(),
             limit or Limit(floor=10_000, ceiling=10_000, target_seconds=1),
             batch_max=batch_max,
@@ -110,6 +116,12 @@ class Room:
         (outcome,), _ = await self.stepped.reserve([(asked, claimed)])
         assert not isinstance(outcome, Exception)
         return outcome
+
+    async def tamper(self, slot_id: str, **changes: int) -> None:
+        """Write into a slot's books what no script would."""
+        office = self.keys.office_of_slot(slot_id)
+        books = slot_books(await self.valkey.call("HGET", office, slot_id))
+        await self.valkey.call("HSET", office, slot_id, packed(msgspec.structs.replace(books, **changes)))
 
     async def block(self, asked: Ask, **persons: str) -> None:
         """Write down what holds for persons beyond their account's claim."""
@@ -158,11 +170,11 @@ class Room:
         return [record async for record in self.ledger.everything() if record["kind"] == kind]
 
 
-def room_of(client: Redis) -> Room:
+def room_of(client: Redis | Valkey) -> Room:
     """
-    A room over a client.
+    A room over a client, or over a store that is open already.
     """
-    return Room(Valkey(client, timeout_seconds=5.0, calls_max=16))
+    return Room(client if isinstance(client, Valkey) else Valkey(client, timeout_seconds=5.0, calls_max=16))
 
 
 def plan(slot_id: str = SLOT, **changes: Any) -> SlotPlanned:

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from contracts.envelope import Envelope
 from kernel.settings import ValkeySettings
-from kernel.valkey import valkey_client
 from services.booking.domain.lifecycle import KEEPS_PLACES
 from services.booking.stores import slots as slot_store
 from services.booking.use_cases import snapshotting
 from services.quota.domain.decisions import Ask, Held
 from services.quota.domain.facts import event_id, event_of
 from services.quota.rebuild import chunks_of
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import START
 from services.quota.stores.restores import Restores
-from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.restoring import Report, Restoring
 from tests.integration import booking_room
 from tests.integration.own_valkey import Server, own_valkey
@@ -128,13 +127,14 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, dsn: str) -> AsyncIterator[House]:
+async def house(folder: Path, dsn: str, *, cluster: str = "") -> AsyncIterator[House]:
     """
-    Both rooms, the slots planned and applied.
+    Both rooms, the slots planned and applied; over a server of their own, or over the cluster that is given.
     """
     async with own_valkey(folder / "valkey") as server, booking_room.booking_room(dsn) as booking:
-        settings = ValkeySettings(url=server.url, partitions=PARTITIONS)
-        async with valkey_client(settings) as client:
-            both = House(server, booking, Room(Valkey(client, timeout_seconds=10.0)))
+        settings = ValkeySettings(url=cluster or server.url, partitions=PARTITIONS, call_timeout_seconds=10.0)
+        async with open_valkey(settings) as valkey:
+            await valkey.call("FLUSHALL")
+            both = House(server, booking, Room(valkey))
             await both.plan_all()
             yield both

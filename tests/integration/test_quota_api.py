@@ -35,6 +35,7 @@ async def api(valkey: Any, aiohttp_client: Any) -> AsyncIterator[Api]:
     await work.settle()
 
 
+@pytest.mark.cluster
 async def test_a_family_gets_numbers_and_the_same_again(api: Api) -> None:
     """
     201 with one number per person; the same request again is the same answer, marked as replayed.
@@ -51,6 +52,7 @@ async def test_a_family_gets_numbers_and_the_same_again(api: Api) -> None:
     assert f"/v1/reservations/{body['reservation_id']}" == first.headers["Location"]
 
 
+@pytest.mark.cluster
 async def test_refusals_say_what_a_person_needs_next(api: Api) -> None:
     """
     Not open, over, closed, not public, unknown: each with its status, its code and its next step.
@@ -78,6 +80,7 @@ async def test_refusals_say_what_a_person_needs_next(api: Api) -> None:
     assert [] == await api.room.records("hold")
 
 
+@pytest.mark.cluster
 async def test_sold_out_names_what_else_is_free_nearest_first(api: Api) -> None:
     """
     The same office first, then the province, then anywhere; only what has places for the whole family.
@@ -94,6 +97,7 @@ async def test_sold_out_names_what_else_is_free_nearest_first(api: Api) -> None:
     assert body["next_opens_at"].endswith("+07:00")
 
 
+@pytest.mark.cluster
 async def test_one_account_one_reservation(api: Api) -> None:
     """
     A second reservation names the first; another body under the same key is 422.
@@ -126,6 +130,7 @@ async def test_bodies_and_callers_that_do_not_do_are_refused_before_anything_is_
     assert [] == await api.room.records("claim")
 
 
+@pytest.mark.cluster
 async def test_a_reservation_is_its_owners_alone(api: Api) -> None:
     """
     The owner sees it and may ask to give it back, twice; for anybody else it is not there.
@@ -145,6 +150,7 @@ async def test_a_reservation_is_its_owners_alone(api: Api) -> None:
     assert (True, "held") == (after["give_back_asked"], after["state"])
 
 
+@pytest.mark.cluster
 async def test_a_reservation_that_has_ended_is_shown_and_not_had_again(api: Api) -> None:
     """
     After its places went back the owner still sees it; the same key does not bring it back.
@@ -160,6 +166,7 @@ async def test_a_reservation_that_has_ended_is_shown_and_not_had_again(api: Api)
     assert [(409, "reservation_ended")] * 2 == [again[:2], wish[:2]]
 
 
+@pytest.mark.cluster
 async def test_availability_shows_what_is_free_and_answers_304_while_it_is(api: Api) -> None:
     """
     Slots of the asked days with their states and the office's window, cacheable for a second.
@@ -199,6 +206,7 @@ async def test_availability_asks_valkey_once_for_a_hundred_askers(api: Api) -> N
     assert after - before <= 4
 
 
+@pytest.mark.cluster
 async def test_an_empty_valkey_sells_nothing(valkey: Any, aiohttp_client: Any) -> None:
     """
     Without any plan the answer is 503 with Retry-After, not 404.
@@ -212,6 +220,7 @@ async def test_an_empty_valkey_sells_nothing(valkey: Any, aiohttp_client: Any) -
     assert {one.headers["Retry-After"] for one in answers} <= {"1", "2"}
 
 
+@pytest.mark.cluster
 async def test_a_stopped_partition_sells_nothing_but_repeats_what_it_sold(api: Api) -> None:
     """
     Foreign history: new asks are 503, and who has places is still told so.
@@ -244,6 +253,7 @@ async def test_more_askers_than_the_limit_are_turned_away_at_the_door(valkey: An
     assert [] == await room.records("claim")
 
 
+@pytest.mark.cluster
 async def test_the_catalogue_follows_changes_and_another_history(valkey: Any) -> None:
     """
     New plans appear, a flushed Valkey is noticed, and what it holds then is learnt anew.
@@ -258,7 +268,7 @@ async def test_the_catalogue_follows_changes_and_another_history(valkey: Any) ->
     await room.holds.apply([plan(SLOT, version=2, capacity=7)])
     await catalogue.load()
     changed = catalogue.slots[SLOT].capacity
-    await valkey.flushall()
+    await room.valkey.call("FLUSHALL")
     await room.holds.apply([plan(CITY)])
     await catalogue.load()
 

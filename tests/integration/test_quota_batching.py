@@ -121,6 +121,7 @@ def test_a_batch_answers_as_one_by_one(stores: Any, rounds: list[list[Ask]], bat
     assert in_turn == together
 
 
+@pytest.mark.cluster
 async def test_two_asks_of_an_account_at_once_are_decided_one_after_the_other(room: Room) -> None:
     """
     Two clicks on two slots: the first is sold out, so the second gets its places; a double click gets the same ones.
@@ -137,6 +138,7 @@ async def test_two_asks_of_an_account_at_once_are_decided_one_after_the_other(ro
     assert 1 == len({one.seats for one in decisions[2:] if isinstance(one, Held)})
 
 
+@pytest.mark.cluster
 async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
     """
     An ask that cannot be spelled, one whose claims and one whose hold are no hash fail alone.
@@ -208,6 +210,7 @@ async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_as
     assert [first.account_id] == [record["account_id"] for record in await room.records("claim")]
 
 
+@pytest.mark.cluster
 async def test_a_batch_is_decided_after_valkey_has_forgotten_the_scripts(room: Room) -> None:
     """
     A restarted node knows no script: each is loaded and what it could not run is run.
@@ -221,6 +224,7 @@ async def test_a_batch_is_decided_after_valkey_has_forgotten_the_scripts(room: R
     assert [False, False] == [one.replayed for one in decisions if isinstance(one, Held)]
 
 
+@pytest.mark.cluster
 async def test_askers_cancelled_at_any_moment_change_nothing_for_the_others(room: Room) -> None:
     """
     Every third asker leaves in the middle: the others get their own places, and those of the leavers are held too.

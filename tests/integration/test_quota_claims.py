@@ -15,6 +15,7 @@ from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from tests.integration.quota_room import SLOT, Room, ask, heard, plan, room_of, said
 
+pytestmark = pytest.mark.cluster
 ELSEWHERE = "makassar.20261130.morning.regular.online"
 
 
@@ -233,8 +234,8 @@ async def test_books_that_do_not_add_up_are_never_written_to(room: Room) -> None
     """
     held = ask()
     await room.decider.decide(held)
-    await room.valkey.call("HINCRBY", room.keys.slot(SLOT), "free", 1)
-    before = await room.valkey.call("HGETALL", room.keys.slot(SLOT))
+    await room.tamper(SLOT, free=10)
+    before = await room.valkey.call("HGETALL", room.keys.office_of_slot(SLOT))
 
     refused = await room.decider.decide(ask())
     with pytest.raises(Permanent, match=SLOT):
@@ -246,7 +247,7 @@ async def test_books_that_do_not_add_up_are_never_written_to(room: Room) -> None
     await Watch(room.ledger, room.untold).turn()
 
     assert Refused(why=Refusal.UNBALANCED) == refused
-    assert before == await room.valkey.call("HGETALL", room.keys.slot(SLOT))
+    assert before == await room.valkey.call("HGETALL", room.keys.office_of_slot(SLOT))
     assert b"2" == await room.valkey.call("HGET", room.keys.slot(ELSEWHERE), "version")
     assert isinstance(await room.decider.decide(ask(ELSEWHERE)), Held)
 

@@ -12,15 +12,17 @@ import pytest
 
 from kernel.kafka.producer import Producer, kafka_producer
 from kernel.settings import KafkaSettings, ValkeySettings
-from kernel.valkey import valkey_client
 from services.quota import metrics
 from services.quota.domain.decisions import Held
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import START, Position
+from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.leases import Tenure, tenure
 from services.quota.use_cases.telling import Relay
 from tests.integration.quota_relays import FAR, numbers, recorded
-from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, plan, room_of
+from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, plan
 
+pytestmark = pytest.mark.cluster
 Eventually = Callable[..., Awaitable[Any]]
 LEASE_SECONDS = 0.6
 """Short, so that nobody waits long for a dead relay's."""
@@ -31,9 +33,9 @@ async def room(valkey: Any, stores: Any) -> AsyncIterator[Room]:
     """
     Two slots in two partitions, over a client as `app.py` opens it: relays that die are cancelled amid a call.
     """
-    await valkey.flushall()
-    async with valkey_client(ValkeySettings(url=stores.valkey_url)) as client:
-        opened = room_of(client)
+    one_server = open_valkey(ValkeySettings(url=stores.valkey_url))
+    async with contextlib.nullcontext(valkey) if isinstance(valkey, Valkey) else one_server as store:
+        opened = Room(store)
         await opened.holds.apply([plan(SLOT, capacity=500), plan(FAR, capacity=500)])
         yield opened
 

@@ -3,24 +3,26 @@ The real Lua on a real Valkey against a plain Python model of places, plans and 
 """
 
 import asyncio
+import contextlib
 import dataclasses
 from typing import Any
 
 import msgspec
 import pytest
-import redis.asyncio
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from kernel.settings import ValkeySettings
 from services.quota.domain.decisions import Ask, Decision, GiveBack, Held, HoldState, Refusal, Refused
 from services.quota.domain.facts import event_of
 from services.quota.keys import Keys
 from services.quota.stores.claims import Claim
+from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import START
 from services.quota.stores.scripts import ApplySlotCode, ConfirmCode, ReleaseCode
 from services.quota.use_cases.reservations import Decides, ask_of
-from tests.integration.quota_room import HOUR_MS, PARTITIONS, SLOT, OneByOne, ask, plan, room_of
+from tests.integration.quota_room import HOUR_MS, PARTITIONS, SLOT, OneByOne, Room, ask, plan
 
 OTHER_SLOT = "bandung.20261201.midday.electronic.online"
 SLOTS = (SLOT, OTHER_SLOT)
@@ -107,8 +109,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.client = redis.asyncio.from_url(self.url)
-        self.room = room_of(self.client)
+        self.exits = contextlib.AsyncExitStack()
+        self.room = Room(self.run(self.exits.enter_async_context(open_valkey(ValkeySettings(url=self.url)))))
         self.decider: Decides = {
             "whole": self.room.decider,
             "stepped": OneByOne(self.room.stepped),
@@ -129,7 +131,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def start_empty(self) -> None:
         """An empty Valkey with both slots planned."""
-        self.run(self.client.flushall())
+        self.run(self.room.valkey.call("FLUSHALL"))
         for slot_id in SLOTS:
             self._apply(slot_id, version=1, capacity=6, window="open", closed=False)
 
@@ -285,7 +287,6 @@ class LedgerMachine(RuleBasedStateMachine):
             expected = {
                 "capacity": model.capacity,
                 "free": model.free,
-                "free_shown": model.free,
                 "held": model.count(HoldState.HELD),
                 "confirmed": model.count(HoldState.CONFIRMED),
                 "withheld": len(model.withheld),
@@ -309,7 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Leave nothing open."""
-        self.run(self.client.aclose())
+        self.run(self.exits.aclose())
         self.loop.close()
 
 
@@ -318,11 +319,25 @@ def test_the_scripts_keep_the_books_of_the_model(stores: Any, decides: str) -> N
     """
     Whatever happens in whatever order, the books, the numbers and the stream are those of the model.
     """
-    machine = type("Machine", (LedgerMachine,), {"url": stores.valkey_url, "decides": decides})
+    assert _plays(stores.valkey_url, decides=decides, examples_max=60)
+
+
+def test_the_scripts_keep_the_books_of_the_model_on_a_cluster(valkey_cluster: Any) -> None:
+    """
+    The same where claims and places are on different servers.
+    """
+    assert _plays(valkey_cluster.url, decides="batching", examples_max=15)
+
+
+def _plays(url: str, *, decides: str, examples_max: int) -> bool:
+    machine = type("Machine", (LedgerMachine,), {"url": url, "decides": decides})
     assert issubclass(machine, LedgerMachine)
-    few = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(
+        max_examples=examples_max, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
 
     run_state_machine_as_test(machine, settings=few)
+    return True
 
 
 @example(order=[9, 1, 4], keep=0, families=[2, 1])

@@ -91,21 +91,21 @@ async def test_a_refusal_is_told_when_its_claim_is_back_or_nobody_knows_and_the_
     assert (Refused(why=Refusal.SOLD_OUT), [asked.reservation_id], []) == (decision, left, swept)
 
 
-async def test_a_batch_without_an_answer_holds_up_its_own_lane_only_and_not_for_long(room: Room, line: Line) -> None:
+async def test_a_pass_without_an_answer_is_overtaken_and_holds_up_nobody_else_for_long(room: Room, line: Line) -> None:
     """
-    One connection falls silent: the other lane goes on meanwhile, and so does this one after the deadline of a call.
+    One connection falls silent: others are decided meanwhile, its accounts' next asks after the deadline of a call.
     """
-    asks = [ask() for _ in range(40)]
-    lanes = [[one for one in asks if hash(one.account_id) % 2 == lane][:3] for lane in (0, 1)]
+    stuck_ask, other_ask = ask(account_id="acc_1"), ask(account_id="acc_2")
+    again = ask(FAR, account_id="acc_1", key="key-00000002")
     async with valkey_client(ValkeySettings(url=line.url, call_timeout_seconds=5.0)) as client:
         decider = Room(Valkey(client, timeout_seconds=0.3)).batching(lanes=2)
         line.break_at("decide", reaches=False, silent=True)
-        stuck, behind = (asyncio.ensure_future(decider.decide(one)) for one in lanes[0][:2])
+        stuck, beside = (decider.decide(one) for one in (stuck_ask, other_ask))
         await line.broken.wait()
-        late = asyncio.ensure_future(decider.decide(lanes[0][2]))
-        others = await asyncio.gather(*(decider.decide(one) for one in lanes[1]))
-        meanwhile = [one.done() for one in (stuck, behind, late)]
-        ends = await asyncio.gather(stuck, behind, late, return_exceptions=True)
+        behind = decider.decide(again)
+        others = await asyncio.gather(*(decider.decide(ask()) for _ in range(3)))
+        meanwhile = [one.done() for one in (stuck, beside, behind)]
+        ends = await asyncio.gather(stuck, beside, behind, return_exceptions=True)
 
     assert [Held] * 3 == [type(one) for one in others]
     assert [False, False, False] == meanwhile

@@ -22,10 +22,11 @@ from tests.integration.quota_room import ask, said
 from tests.integration.rebuild_room import ALL, MARK, House, house
 
 
-@pytest.fixture
-async def home(tmp_path: Path, database: str) -> AsyncIterator[House]:
+@pytest.fixture(params=["one_server", "cluster"])
+async def home(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> AsyncIterator[House]:
     """Quota and booking."""
-    async with house(tmp_path, database) as both:
+    cluster = request.getfixturevalue("valkey_cluster").url if request.param == "cluster" else ""
+    async with house(tmp_path, database, cluster=cluster) as both:
         yield both
 
 
@@ -206,7 +207,7 @@ async def test_the_dry_run_finds_every_difference_and_writes_nothing(home: House
     [unheard] = await home.take(1, slot_id)
     keys = home.quota.keys
     await home.quota.valkey.call("DEL", keys.hold(slot_id, lost.reservation_id))
-    await home.quota.valkey.call("HINCRBY", keys.slot(slot_id), "held", 1)
+    await home.quota.tamper(slot_id, held=3)
     before = await home.books()
     report = await compare(home.restores, keys, list(ALL), chunks_of(io.BytesIO(await home.snapshot())))
 

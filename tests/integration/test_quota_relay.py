@@ -19,7 +19,7 @@ from services.quota.use_cases.telling import Relay
 from tests.integration.quota_relays import FAR, numbers, recorded, told
 from tests.integration.quota_room import PARTITIONS, SLOT, Room, ask, plan, room_of
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.cluster]
 
 
 @pytest.fixture

@@ -25,6 +25,26 @@ class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
     give_back_asked: bool = False
 
 
+class SlotBooks(msgspec.Struct, array_like=True, frozen=True):
+    """
+    A slot's ledger and the terms it sells on, as the hash of its office keeps them.
+    """
+
+    planned: int
+    capacity: int
+    free: int
+    held: int
+    confirmed: int
+    withheld: int
+    returned: int
+    next_seat: int
+    channel: str
+    closed: bool
+    opens_at_ms: int
+    closes_at_ms: int
+    pay_seconds: int
+
+
 class ActiveClaim(NamedTuple):
     """
     The reservation an account has.
@@ -57,5 +77,6 @@ class ClaimsRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 hold_record: Final = msgspec.msgpack.Decoder(HoldRecord).decode
+slot_books: Final = msgspec.msgpack.Decoder(SlotBooks).decode
 claims_record: Final = msgspec.msgpack.Decoder(ClaimsRecord).decode
 packed: Final = msgspec.msgpack.Encoder().encode

@@ -7,10 +7,10 @@
   A plan below the seats in use takes nothing away from anybody: the difference is the
   surplus, and seats that come back are withheld until there is room for them.
 
-  KEYS[1] slot      hash    the ledger, the window and the plan as JSON
+  KEYS[1] slot      hash    version, and the plan as JSON
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
-  KEYS[4] office    hash    slot_id -> free, for readers
+  KEYS[4] office    hash    slot_id -> books
   KEYS[5] plans     zset    slot_id by plan revision, for readers' catalogues
   KEYS[6] outbox    stream  one entry per decision
   KEYS[7] seq       hash    epoch, seq, plans, stopped, cleared
@@ -44,10 +44,12 @@ local state = redis.call("HMGET", seq, "stopped", "cleared")
 if state[1] or (ARGV[10] == "1" and not state[2]) then return {-2, 0} end
 local known = tonumber(redis.call("HGET", slot, "version"))
 if known and known >= version then return {0, 0} end
-local ledger = read_ledger(slot, returned)
+local ledger = read_ledger(office, slot_id, returned)
 if ledger and not sound(ledger) then return {-1, 0} end
 ledger = ledger or {held = 0, confirmed = 0, next_seat = 1}
 ledger.planned = planned
+ledger.channel, ledger.closed = ARGV[7], ARGV[8] == "1"
+ledger.opens_at_ms, ledger.closes_at_ms, ledger.pay_seconds = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 recount(ledger)
 local at_ms = clock_ms()
 local unused = unused_seats(returned, withheld, {}, at_ms)
@@ -59,10 +61,7 @@ announce(outbox, seq, {
   "free", ledger.free, "held", ledger.held, "confirmed", ledger.confirmed, "withheld", ledger.withheld,
 })
 share_out(returned, withheld, unused, ledger.returned)
-write_ledger(slot, office, slot_id, ledger)
-redis.call(
-  "HSET", slot, "version", version, "opens_at_ms", ARGV[4], "closes_at_ms", ARGV[5], "pay_seconds", ARGV[6],
-  "channel", ARGV[7], "closed", ARGV[8], "plan", ARGV[9]
-)
+write_ledger(office, slot_id, ledger)
+redis.call("HSET", slot, "version", version, "plan", ARGV[9])
 redis.call("ZADD", plans, redis.call("HINCRBY", seq, "plans", 1), slot_id)
 return {1, math.max(0, ledger.held + ledger.confirmed - planned)}

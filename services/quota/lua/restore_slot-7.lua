@@ -4,10 +4,10 @@
   Why a script: the books and the seats change together or not at all, and only while the
   partition is stopped for this very rebuild. Doing it again changes nothing.
 
-  KEYS[1] slot      hash    the ledger, the window and the plan as JSON
+  KEYS[1] slot      hash    version, and the plan as JSON
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
-  KEYS[4] office    hash    slot_id -> free, for readers
+  KEYS[4] office    hash    slot_id -> books
   KEYS[5] takers    string  eight characters of every reservation that has had places
   KEYS[6] plans     zset    slot_id by plan revision, for readers' catalogues
   KEYS[7] seq       hash    plans, stopped
@@ -41,7 +41,8 @@ local slot, returned, withheld, office, takers, plans, seq = unpack(KEYS)
 if redis.call("HGET", seq, "stopped") ~= ARGV[1] then return {-2, 0, 0, 0} end
 local ledger = {
   planned = tonumber(ARGV[4]), held = tonumber(ARGV[11]), confirmed = tonumber(ARGV[12]),
-  next_seat = tonumber(ARGV[13]),
+  next_seat = tonumber(ARGV[13]), channel = ARGV[8], closed = ARGV[9] == "1", opens_at_ms = tonumber(ARGV[5]),
+  closes_at_ms = tonumber(ARGV[6]), pay_seconds = tonumber(ARGV[7]),
 }
 recount(ledger)
 local unused = cmsgpack.unpack(ARGV[14])
@@ -53,11 +54,8 @@ redis.call("DEL", slot, returned, withheld, takers)
 for index, seat in ipairs(unused) do
   redis.call("ZADD", index <= ledger.returned and returned or withheld, at_ms, seat)
 end
-write_ledger(slot, office, ARGV[2], ledger)
-redis.call(
-  "HSET", slot, "version", ARGV[3], "opens_at_ms", ARGV[5], "closes_at_ms", ARGV[6], "pay_seconds", ARGV[7],
-  "channel", ARGV[8], "closed", ARGV[9], "plan", ARGV[10]
-)
+write_ledger(office, ARGV[2], ledger)
+redis.call("HSET", slot, "version", ARGV[3], "plan", ARGV[10])
 if ARGV[15] ~= "" then redis.call("SET", takers, ARGV[15]) end
 redis.call("ZADD", plans, redis.call("HINCRBY", seq, "plans", 1), ARGV[2])
 return {1, ledger.capacity, ledger.free, ledger.withheld}

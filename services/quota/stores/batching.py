@@ -2,16 +2,15 @@
 The decide step for a crowd: asks that meet in one pass of the event loop are decided in one call.
 
 Called by the hot route only, once per request; what has begun is seen through whatever
-becomes of its asker. An account keeps to one lane and is in a batch once, so that two
-asks of one account are decided one after the other. Without an answer exactly the asks of
-that pass are `Retryable`, and nothing is compensated.
+becomes of its asker. An account is in one pass at a time, once, so that two asks of one
+account are decided one after the other. Without an answer exactly the asks of that pass
+are `Retryable`, and nothing is compensated.
 """
 
 import asyncio
 import contextvars
-import time
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 from kernel.errors import Retryable
@@ -25,6 +24,8 @@ from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
+OVERTAKE_AFTER_SECONDS = 0.01
+"""Longer than a pass takes on a healthy store."""
 
 
 class _Asked(NamedTuple):
@@ -49,24 +50,30 @@ class BatchingDecider:
     """
     Decides many asks at once.
 
-    A pass takes at most `batch_max` asks; whoever has waited `wait_max_seconds` for a pass is
-    turned away before anything is asked for him. Each of `lanes` has one pass under way, and tells `limit` of it.
+    A pass takes at most `batch_max` asks; whoever has waited `wait_max_seconds` is told that nobody
+    knows, and is not begun any more. The next pass begins when the one under way is back, because
+    larger passes cost everybody less; before that only when half a batch waits or somebody has
+    waited for long. At most `lanes` are under way, and `limit` is told of each.
     """
 
     def __init__(
         self, passes: Passes, gate: Gate, limit: Limit, *, batch_max: int, lanes: int, wait_max_seconds: float
     ) -> None:
+        self._decider = passes
+        self._gate = gate
         self._limit = limit
-        self._lanes = [
-            _Lane(passes, gate, limit, batch_max=batch_max, wait_max_seconds=wait_max_seconds) for _ in range(lanes)
-        ]
-
-    @property
-    def underway(self) -> int:
-        """
-        How many asks wait for their outcome.
-        """
-        return sum(lane.underway for lane in self._lanes)
+        self._batch_max = batch_max
+        self._crowd = max(1, batch_max // 2)
+        self._lanes = lanes
+        self._wait_max_seconds = wait_max_seconds
+        self._waiting: dict[str, _Asked] = {}
+        self._behind: dict[str, deque[_Asked]] = {}
+        self._deciding: dict[str, _Asked] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.TimerHandle | None = None
+        self._overtaking: asyncio.TimerHandle | None = None
+        self.underway = 0
+        """How many asks wait for their outcome."""
 
     @property
     def full(self) -> bool:
@@ -79,119 +86,115 @@ class BatchingDecider:
         """
         Places, or why not. Asking again with the same id changes nothing; letting go of the answer neither.
         """
-        return self._lanes[hash(ask.account_id) % len(self._lanes)].enter(ask)
-
-    async def settle(self) -> None:
-        """
-        Wait for what is under way; after a while leave it to the replies that will not come.
-        """
-        running = [lane.passes for lane in self._lanes if lane.passes is not None]
-        if running:
-            await asyncio.wait(running, timeout=DRAIN_SECONDS)
-
-
-class _Lane:
-    """
-    One pass after the other, as long as somebody waits.
-    """
-
-    def __init__(self, passes: Passes, gate: Gate, limit: Limit, *, batch_max: int, wait_max_seconds: float) -> None:
-        self._decider = passes
-        self._gate = gate
-        self._limit = limit
-        self._batch_max = batch_max
-        self._wait_max_seconds = wait_max_seconds
-        self._waiting: dict[str, _Asked] = {}
-        self._behind: dict[str, deque[_Asked]] = {}
-        self._deciding: list[_Asked] = []
-        self._patience: asyncio.TimerHandle | None = None
-        self.passes: asyncio.Task[None] | None = None
-        self.underway = 0
-
-    def enter(self, ask: Ask) -> asyncio.Future[Decision]:
-        """
-        Be in the next pass, after whoever came before. It begins when this turn of the loop is over.
-        """
         loop = asyncio.get_running_loop()
         asked = _Asked(ask, loop.create_future(), loop.time())
         self.underway += 1
-        if ask.account_id in self._waiting:
+        if ask.account_id in self._waiting or ask.account_id in self._deciding:
             self._behind.setdefault(ask.account_id, deque()).append(asked)
         else:
             self._waiting[ask.account_id] = asked
         if self._patience is None:
             self._patience = loop.call_at(asked.asked_at + self._wait_max_seconds, self._lose_patience)
-        if self.passes is None:
-            # In a context of its own: what the first asker's request has bound to it is not the others'.
-            self.passes = asyncio.create_task(self._run(), context=contextvars.Context())
+        if not self._running or (len(self._running) < self._lanes and len(self._waiting) >= self._crowd):
+            self._begin()
+        elif self._overtaking is None and len(self._running) < self._lanes:
+            self._overtaking = loop.call_at(asked.asked_at + OVERTAKE_AFTER_SECONDS, self._overtake)
         return asked.answer
 
+    async def settle(self) -> None:
+        """
+        Wait for what is under way; after a while leave it to the replies that will not come.
+        """
+        if self._running:
+            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+
+    def _begin(self) -> None:
+        # In a context of its own: what the first asker's request has bound to it is not the others'.
+        task = asyncio.create_task(self._run(), context=contextvars.Context())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    def _overtake(self) -> None:
+        """
+        Somebody has waited for long while a pass is out: another one goes past it.
+        """
+        self._overtaking = None
+        if self._waiting and len(self._running) < self._lanes:
+            self._begin()
+
     async def _run(self) -> None:
+        ours = asyncio.current_task()
         try:
             while self._waiting:
                 await self._pass(self._take())
+                if len(self._running) > 1 and len(self._waiting) < self._crowd:
+                    return
+        except BaseException:
+            # Torn down from outside, with its process.
+            for asked in self._waiting.values():
+                asked.say(Retryable("the process is going down"))
+            raise
         finally:
-            # Somebody is left only if the pass was torn down from outside, with its process.
-            self.passes = None
-            while self._waiting:
-                self._fail(self._take(), Retryable("the process is going down"))
+            # In the same breath as the last look at who waits: whoever comes next begins a pass of his own.
+            if ours is not None:
+                self._running.discard(ours)
 
     def _take(self) -> list[_Asked]:
-        batch = []
-        for account_id in list(islice(self._waiting, self._batch_max)):
-            batch.append(self._waiting.pop(account_id))
+        batch = [self._waiting.pop(account_id) for account_id in list(islice(self._waiting, self._batch_max))]
+        for asked in batch:
+            self._deciding[asked.ask.account_id] = asked
+        return batch
+
+    def _release(self, batch: list[_Asked]) -> None:
+        """
+        Whoever stands behind one of these may be in the next pass.
+        """
+        self.underway -= len(batch)
+        for asked in batch:
+            account_id = asked.ask.account_id
+            del self._deciding[account_id]
             behind = self._behind.get(account_id)
             if behind is not None:
-                self._waiting[account_id] = behind.popleft()  # at the end: everybody else comes first
+                self._waiting[account_id] = behind.popleft()
                 if not behind:
                     del self._behind[account_id]
-        return batch
 
     def _lose_patience(self) -> None:
         """
         Tell those who have waited too long that nobody knows. What has begun goes on without them.
         """
-        now = asyncio.get_running_loop().time()
-        still = []
-        for asked in (
-            *self._deciding,
-            *self._waiting.values(),
-            *(one for line in self._behind.values() for one in line),
-        ):
+        loop = asyncio.get_running_loop()
+        now, oldest = loop.time(), None
+        lines = (self._deciding.values(), self._waiting.values(), *self._behind.values())
+        for asked in chain.from_iterable(lines):
             if asked.asked_at + self._wait_max_seconds <= now:
                 asked.say(Retryable(f"no answer within {self._wait_max_seconds:g} s"))
-            elif not asked.answer.done():
-                still.append(asked.asked_at)
+            elif not asked.answer.done() and (oldest is None or asked.asked_at < oldest):
+                oldest = asked.asked_at
         self._patience = None
-        if still:
-            loop = asyncio.get_running_loop()
-            self._patience = loop.call_at(min(still) + self._wait_max_seconds, self._lose_patience)
+        if oldest is not None:
+            self._patience = loop.call_at(oldest + self._wait_max_seconds, self._lose_patience)
 
     async def _pass(self, batch: list[_Asked]) -> None:
-        self._deciding = batch
         try:
             await self._decide(self._in_time(batch))
         except BaseException as error:
-            self._fail(batch, Retryable(f"the pass broke off: {error!r}"))
+            for asked in batch:
+                asked.say(Retryable(f"the pass broke off: {error!r}"))
             if not isinstance(error, Exception):
                 raise
             log.exception("pass_broke_off")
         finally:
-            self._deciding = []
-            self.underway -= len(batch)
-
-    def _fail(self, batch: list[_Asked], error: Exception) -> None:
-        for asked in batch:
-            asked.say(Retryable(str(error)))
+            self._release(batch)
 
     def _in_time(self, batch: list[_Asked]) -> list[_Asked]:
         since = asyncio.get_running_loop().time() - self._wait_max_seconds
-        if batch[0].asked_at >= since:
+        if min(asked.asked_at for asked in batch) >= since:
             return batch
         for asked in batch:
             if asked.asked_at < since:
                 metrics.decided["unknown"].inc()
-                asked.say(Retryable(f"no turn within {self._wait_max_seconds} s, nothing was asked"))
+                asked.say(Retryable(f"no turn within {self._wait_max_seconds:g} s, nothing was asked"))
         return [asked for asked in batch if asked.asked_at >= since]
 
     async def _decide(self, batch: list[_Asked]) -> None:
@@ -199,7 +202,6 @@ class _Lane:
             return
         metrics.batch_asks.observe(len(batch))
         metrics.decisions_underway.set(self.underway)
-        started = time.perf_counter()
         loop, known = asyncio.get_running_loop(), False
         sent_at = loop.time()
         self._limit.pass_begins(sent_at)
@@ -207,9 +209,9 @@ class _Lane:
             outcomes, sold_out = await self._decider.decide([asked.ask for asked in batch])
             known = not all(isinstance(outcome, Exception) for outcome in outcomes)
         finally:
-            youngest_asked_at = max(asked.asked_at for asked in batch)
-            self._limit.pass_ends(loop.time(), asks=len(batch), youngest_asked_at=youngest_asked_at, known=known)
-        metrics.decide_seconds.observe(time.perf_counter() - started)
+            back_at, youngest_asked_at = loop.time(), max(asked.asked_at for asked in batch)
+            self._limit.pass_ends(back_at, asks=len(batch), youngest_asked_at=youngest_asked_at, known=known)
+        metrics.decide_seconds.observe(back_at - sent_at)
         for slot in sold_out:
             self._gate.close(slot.slot_id, slot.offered, slot.takers, until=sent_at + slot.for_seconds)
         for asked, outcome in zip(batch, outcomes, strict=True):

@@ -13,8 +13,9 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from kernel.log import get_logger
+from services.quota.domain.records import slot_books
 from services.quota.keys import Keys
-from services.quota.stores.valkey import Command, Valkey, ms_of, pairs_of, scored
+from services.quota.stores.valkey import Command, Valkey, ms_of, scored
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -139,4 +140,5 @@ class FreePlaces:
 
 
 def _numbers(reply: Any) -> dict[str, int]:
-    return {slot_id: int(free) for slot_id, free in pairs_of(reply).items()}
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {slot_id.decode(): slot_books(books).free for slot_id, books in pairs}

@@ -134,10 +134,9 @@ class Holds:
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
-            self._keys.slot(slot_id),
+            self._keys.office(office_of(slot_id)),
             self._keys.returned(slot_id),
             self._keys.withheld(slot_id),
-            self._keys.office(office_of(slot_id)),
             self._keys.returning(office_of(slot_id)),
             self._keys.hold(slot_id, reservation_id),
             self._keys.outbox(partition),
@@ -151,9 +150,8 @@ class Holds:
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
-            self._keys.slot(slot_id),
-            self._keys.returned(slot_id),
             self._keys.office(office_of(slot_id)),
+            self._keys.returned(slot_id),
             self._keys.hold(slot_id, reservation_id),
             self._keys.outbox(partition),
             self._keys.seq(partition),

@@ -11,8 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from kernel.errors import Retryable
-from services.quota.domain.records import ClaimsRecord, claims_record, hold_record
-from services.quota.keys import Keys, office_of
+from services.quota.domain.records import ClaimsRecord, claims_record, hold_record, slot_books
+from services.quota.keys import Keys
 from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
 
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
@@ -24,14 +24,16 @@ async def refuse_forgetful(valkey: Valkey) -> None:
     """
     Raise `Retryable`, which ends a boot with its sentence, unless Valkey keeps what it acknowledges.
     """
-    found: dict[str, str] = {}
-    for name in SAFE:
-        found |= pairs_of(await valkey.call("CONFIG", "GET", name))
-    wrong = [
-        f"{name} is {found.get(name)!r}, not {value!r}" for name, value in SAFE.items() if found.get(name) != value
-    ]
+    wrong = []
+    for name, value in SAFE.items():
+        # On a cluster a replica too: tomorrow it may be the one that decides.
+        for reply in await valkey.everywhere("CONFIG", "GET", name):
+            found = pairs_of(reply).get(name)
+            if found != value:
+                wrong.append(f"{name} is {found!r}, not {value!r}")
     if wrong:
-        raise Retryable(f"this Valkey may forget places: {', '.join(wrong)}; VALKEY_DURABILITY=memory accepts that")
+        said = ", ".join(dict.fromkeys(wrong))
+        raise Retryable(f"this Valkey may forget places: {said}; VALKEY_DURABILITY=memory accepts that")
 
 
 class Ledger:
@@ -56,8 +58,10 @@ class Ledger:
         """
         Each slot's books.
         """
-        replies = await self._valkey.many([("HMGET", self._keys.slot(slot_id), *BOOKS) for slot_id in slot_ids])
-        return [dict(zip(BOOKS, map(number_of, reply), strict=True)) for reply in replies]
+        replies = await self._valkey.many(
+            [("HGET", self._keys.office_of_slot(slot_id), slot_id) for slot_id in slot_ids]
+        )
+        return [books_of(reply) for reply in replies]
 
     async def everything(self) -> AsyncIterator[dict[str, Any]]:
         """
@@ -91,7 +95,6 @@ class Ledger:
         books = await self.books(slot_ids)
         returned = await self._valkey.many([("ZRANGE", self._keys.returned(one), 0, -1) for one in slot_ids])
         withheld = await self._valkey.many([("ZRANGE", self._keys.withheld(one), 0, -1) for one in slot_ids])
-        shown = await self._valkey.many([("HGET", self._keys.office(office_of(one)), one) for one in slot_ids])
         for at, slot_id in enumerate(slot_ids):
             yield {
                 "kind": "slot",
@@ -99,7 +102,6 @@ class Ledger:
                 **books[at],
                 "returned": sorted(int(seat) for seat in returned[at]),
                 "withheld_seats": sorted(int(seat) for seat in withheld[at]),
-                "free_shown": number_of(shown[at]),
             }
 
     async def _holds(self, partition: int) -> AsyncIterator[dict[str, Any]]:
@@ -128,3 +130,13 @@ class Ledger:
         """
         # The client turns PONG into True.
         return await self._valkey.call("PING") is True
+
+
+def books_of(reply: bytes | None) -> dict[str, int]:
+    """
+    The books of a slot as its office keeps them; all zero for a slot that is not there.
+    """
+    if reply is None:
+        return dict.fromkeys(BOOKS, 0)
+    books = slot_books(reply)
+    return {name: getattr(books, name) for name in BOOKS}

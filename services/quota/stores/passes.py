@@ -46,9 +46,10 @@ class Whole:
             call = self._spelling.whole(asks)
         except UnicodeEncodeError as error:
             return await _apart(self, asks, error)
-        (reply,) = await self._valkey.run_each([call])
-        if isinstance(reply, Exception):
-            return _all(asks, reply), []
+        try:
+            reply = await self._valkey.run(call)
+        except Retryable as unknown:
+            return _all(asks, unknown), []
         return places_of(reply, asks)
 
 

@@ -10,21 +10,26 @@ import asyncio
 import itertools
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
+from redis.exceptions import RedisError
 
+from kernel.log import get_logger
 from services.quota.domain.rebuilding import Batch, Tally
 from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
 from services.quota.keys import Keys, office_of
+from services.quota.stores.ledger import books_of
 from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
+from services.quota.stores.valkey import Command, ScriptCall, Valkey, pairs_of
 
+log = get_logger(__name__)
 KEYS_PER_COMMAND: Final = 500
 GROUP: Final = 4 * KEYS_PER_COMMAND
 READ_AT_ONCE: Final = 16
-BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
+REWRITING: Final = "auto-aof-rewrite-percentage"
 _plan_json = msgspec.json.Encoder()
 Fact = Sequence[Any]
 Books = dict[str, int]
@@ -50,6 +55,27 @@ class Restores:
             asked.append(("HSET", self._keys.seq(partition), "stopped", mark))
             asked.append(("HDEL", self._keys.seq(partition), "cleared"))
         _raise_errors(await self._valkey.many(asked))
+
+    @asynccontextmanager
+    async def unrewritten(self) -> AsyncIterator[None]:
+        """
+        Valkey does not rewrite its file while it doubles again and again. Where that may not be set, it does.
+        """
+        try:
+            before = [
+                pairs_of(reply).get(REWRITING, "")
+                for reply in await self._valkey.everywhere("CONFIG", "GET", REWRITING)
+            ]
+            await self._valkey.everywhere("CONFIG", "SET", REWRITING, "0")
+        except RedisError as error:
+            log.info("file_is_rewritten_meanwhile", error=str(error))
+            yield
+            return
+        try:
+            yield
+        finally:
+            # One setting for all nodes. Broken off before this, a node has its own again when it starts anew.
+            await self._valkey.everywhere("CONFIG", "SET", REWRITING, max(before, key=int))
 
     async def marks(self, partitions: Iterable[int]) -> dict[int, str]:
         """
@@ -182,18 +208,16 @@ class Restores:
 
     async def books(self, slot_ids: Sequence[str]) -> dict[str, Books]:
         """
-        Every slot's books, with what its seats add up to: `offered`, and `shown` to readers.
+        Every slot's books, with how many of its seats have come back.
         """
         asked: list[Command] = []
         for slot_id in slot_ids:
-            asked.append(("HMGET", self._keys.slot(slot_id), *BOOKS))
+            asked.append(("HGET", self._keys.office_of_slot(slot_id), slot_id))
             asked.append(("ZCARD", self._keys.returned(slot_id)))
-            asked.append(("HGET", self._keys.office(office_of(slot_id)), slot_id))
         replies = await self._valkey.many(asked)
         return {
-            slot_id: dict(zip(BOOKS, map(number_of, replies[at]), strict=True))
-            | {"returned": int(replies[at + 1]), "shown": number_of(replies[at + 2])}
-            for slot_id, at in zip(slot_ids, range(0, len(replies), 3), strict=True)
+            slot_id: books_of(replies[at]) | {"returned": int(replies[at + 1])}
+            for slot_id, at in zip(slot_ids, range(0, len(replies), 2), strict=True)
         }
 
     async def planned(self, partitions: Iterable[int]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kernel.errors import Permanent
+from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, HoldState, Refusal, Refused
 from services.quota.keys import Keys
 from services.quota.stores.claims import pending_member
@@ -20,6 +20,9 @@ from services.quota.stores.valkey import ScriptCall
 CLAIM_GOOD_FOR_MS: Final = 30_000
 """How long after its claim a reservation may still be decided; the sweep waits twice as long."""
 SLOTS_KNOWN_MAX: Final = 50_000
+
+NOT_HERE: Final = "non local key"
+"""What a node of a cluster says of keys that are on their way to another: nothing was written."""
 
 Outcome = Decision | Exception
 """An exception is this ask's alone."""
@@ -48,7 +51,7 @@ class SoldOut(NamedTuple):
 
 class _SlotKeys(NamedTuple):
     packed_id: bytes
-    row: tuple[str, str, str, str, str]
+    row: tuple[str, str, str, str]
     partition: int
     partition_row: tuple[str, str]
     hold_prefix: str
@@ -151,7 +154,7 @@ class Spelling:
             self._known.clear()
         known = self._known[slot_id] = _SlotKeys(
             _pack(slot_id),
-            (slot_id, keys.slot(slot_id), keys.returned(slot_id), keys.office_of_slot(slot_id), keys.takers(slot_id)),
+            (slot_id, keys.office_of_slot(slot_id), keys.returned(slot_id), keys.takers(slot_id)),
             partition,
             (keys.seq(partition), keys.outbox(partition)),
             keys.hold(slot_id, ""),
@@ -198,7 +201,7 @@ def _outcome(code: int, seats: Sequence[int], number: int, word: str) -> Outcome
         return Held(seats=tuple(seats), pay_by_ms=number, state=_STATES[word], replayed=code == 0)
     why = _REFUSALS.get(code)
     if why is None:
-        return Permanent(word)
+        return Retryable(word) if NOT_HERE in word else Permanent(word)
     return Refused(why=why, at_ms=number if why in _WITH_MOMENT else 0, who=word)
 
 

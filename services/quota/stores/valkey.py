@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import BusyLoadingError, NoScriptError, ReadOnlyError, RedisError
@@ -19,9 +19,11 @@ from redis.exceptions import TimeoutError as ValkeyTimeoutError
 from kernel.deadline import within
 from kernel.errors import Retryable
 from kernel.lua import Script
+from services.quota.keys import heard_of
 
 PIPELINE_MAX = 500
-_UNKNOWN = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+UNKNOWN: Final = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+"""Errors that do not say whether anything has run."""
 
 Command = Sequence[str | bytes | float]
 
@@ -39,12 +41,18 @@ class ScriptCall(NamedTuple):
 class Valkey:
     """
     A client with a deadline and a queue: the pool alone would let newcomers overtake those who wait.
+
+    With `replicas_min` above 0 a script has an answer only when so many replicas have heard of it.
     """
 
-    def __init__(self, client: Redis, *, timeout_seconds: float, calls_max: int = 32) -> None:
+    cluster = False
+    """Whether keys live on different nodes, so that no script may name keys of two hash tags."""
+
+    def __init__(self, client: Redis, *, timeout_seconds: float, calls_max: int = 32, replicas_min: int = 0) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
         self._turns = asyncio.Semaphore(calls_max)
+        self._replicas_min = replicas_min
 
     async def call(self, *command: str | bytes | float) -> Any:
         """
@@ -52,30 +60,49 @@ class Valkey:
         """
         return await self._in_turn(partial(self._client.execute_command, *command))
 
+    async def everywhere(self, *command: str | bytes | float) -> list[Any]:
+        """
+        One command to every node there is, replicas included, and the reply of each.
+        """
+        return [await self.call(*command)]
+
     async def run(self, call: ScriptCall) -> Any:
         """
         One script.
         """
+        if self._replicas_min:
+            return (await self.run_many([call]))[0]
         return await self._in_turn(partial(call.script.run, self._client, call.keys, call.args))
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
         Replies of many commands in order. A reply may be an error of its command; the caller looks.
         """
-        replies = await self._many(commands)
-        for reply in replies:
-            if isinstance(reply, _UNKNOWN):
-                raise Retryable(f"Valkey: {reply!r}") from reply
-        return replies
+        return _known(await self.write(commands))
 
-    async def _many(self, commands: Sequence[Command]) -> list[Any]:
+    async def write(self, commands: Sequence[Command], *, beside: str = "") -> list[Any]:
+        """
+        What came back for each command, errors included. Raises `Retryable` when nothing did.
+
+        `beside`: a key these commands are about; a reply that fewer than `replicas_min`
+        replicas have heard of is then `Retryable` in its place.
+        """
         replies: list[Any] = []
+        heard = _heard(beside, self._replicas_min, self._timeout_seconds) if beside and self._replicas_min else ()
         for start in range(0, len(commands), PIPELINE_MAX):
             pipeline = self._client.pipeline(transaction=False)
-            for command in commands[start : start + PIPELINE_MAX]:
+            for command in (*commands[start : start + PIPELINE_MAX], *heard):
                 pipeline.execute_command(*command)
-            replies += await self._in_turn(partial(pipeline.execute, raise_on_error=False))
+            answers = await self._in_turn(partial(pipeline.execute, raise_on_error=False))
+            replies += self._if_heard(answers) if heard else answers
         return replies
+
+    def _if_heard(self, answers: list[Any]) -> list[Any]:
+        *of_commands, written, count = answers
+        if written is True and isinstance(count, int) and count >= self._replicas_min:
+            return of_commands
+        unknown = f"{count!r} replicas of {self._replicas_min} have heard of it"
+        return [one if isinstance(one, RedisError) else Retryable(unknown) for one in of_commands]
 
     async def _in_turn(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         async def asked() -> Any:
@@ -89,19 +116,16 @@ class Valkey:
         """
         Replies of many scripts, run in order.
         """
-        replies = await self._run_many(calls)
+        if not calls:
+            return []
+        commands, beside = [evalsha(call) for call in calls], _beside(calls)
+        replies = _known(await self.write(commands, beside=beside))
         if any(isinstance(reply, NoScriptError) for reply in replies):
             # A restarted node knows no scripts. All of them are idempotent: load, then the whole batch again, in order.
             for script in {call.script.name: call.script for call in calls}.values():
                 await self.call("SCRIPT", "LOAD", script.text)
-            replies = await self._run_many(calls)
-        for reply in replies:
-            if isinstance(reply, RedisError):
-                raise reply
-        return replies
-
-    async def _run_many(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        return await self.many([_evalsha(call) for call in calls])
+            replies = _known(await self.write(commands, beside=beside))
+        return or_raise(replies)
 
     async def run_each(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """
@@ -111,23 +135,26 @@ class Valkey:
         """
         if len(calls) > PIPELINE_MAX:
             raise ValueError(f"{len(calls)} calls in one write, at most {PIPELINE_MAX}")
-        replies = await self._run_each([_evalsha(call) for call in calls])
+        if not calls:
+            return []
+        beside = _beside(calls)
+        replies = await self._run_each([evalsha(call) for call in calls], beside)
         missing = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if missing:
             # A restarted node knows no scripts. Those did not run, so running them now is not a second try.
             loads: list[Command] = [("SCRIPT", "LOAD", text) for text in {calls[at].script.text for at in missing}]
-            again = await self._run_each([*loads, *(_evalsha(calls[at]) for at in missing)])
+            again = await self._run_each([*loads, *(evalsha(calls[at]) for at in missing)], beside)
             for at, reply in zip(missing, again[len(loads) :], strict=True):
                 # Forgotten again in between, as in a failover: nothing ran, and asking again is all there is to do.
-                replies[at] = _retryable(reply) if isinstance(reply, NoScriptError) else reply
+                replies[at] = retryable(reply) if isinstance(reply, NoScriptError) else reply
         return replies
 
-    async def _run_each(self, commands: Sequence[Command]) -> list[Any]:
+    async def _run_each(self, commands: Sequence[Command], beside: str) -> list[Any]:
         try:
-            replies = await self._many(commands)
+            replies = await self.write(commands, beside=beside)
         except Retryable as error:
-            return [_retryable(error) for _ in commands]
-        return [_retryable(reply) if isinstance(reply, _UNKNOWN) else reply for reply in replies]
+            return [retryable(error) for _ in commands]
+        return [retryable(reply) if isinstance(reply, UNKNOWN) else reply for reply in replies]
 
     async def scan(self, pattern: str) -> list[str]:
         """
@@ -143,22 +170,59 @@ class Valkey:
                 return sorted(found)
 
 
-def _evalsha(call: ScriptCall) -> Command:
+def evalsha(call: ScriptCall) -> Command:
+    """
+    A script as a command.
+    """
     return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
 
 
-def _retryable(error: Exception) -> Retryable:
+def retryable(error: Exception) -> Retryable:
+    """
+    An error as one asker's.
+    """
     # One for each asker: an exception that is raised in many places collects all their tracebacks.
     if isinstance(error, Retryable):
         return Retryable(str(error))
     return Retryable(f"Valkey: {error!r}")
 
 
+def _beside(calls: Sequence[ScriptCall]) -> str:
+    # A script that names no key runs on a single node, where one tag is as good as another.
+    return calls[0].keys[0] if calls[0].keys else "{}"
+
+
+def _heard(beside: str, replicas_min: int, timeout_seconds: float) -> tuple[Command, ...]:
+    """
+    WAIT counts who has heard of what its connection wrote, and what was only read may have been written by another.
+
+    So there is a write before it, on the same connection and behind everything else.
+    """
+    return ("SET", heard_of(beside), "1"), ("WAIT", replicas_min, int(timeout_seconds * 500))
+
+
+def _known(replies: list[Any]) -> list[Any]:
+    for reply in replies:
+        if isinstance(reply, (Retryable, *UNKNOWN)):
+            raise retryable(reply) from reply
+    return replies
+
+
+def or_raise(replies: list[Any]) -> list[Any]:
+    """
+    The replies, if none of them is an error. What is not known comes before what is.
+    """
+    for reply in _known(replies):
+        if isinstance(reply, RedisError):
+            raise reply
+    return replies
+
+
 @contextmanager
 def _surprises() -> Iterator[None]:
     try:
         yield
-    except _UNKNOWN as error:
+    except UNKNOWN as error:
         raise Retryable(f"Valkey: {error!r}") from error
 
 

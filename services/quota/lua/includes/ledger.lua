@@ -1,16 +1,23 @@
--- A slot's ledger. Seats 1..next_seat-1 have been given out at least once; those unused now
--- lie in `returned` (may be offered) or `withheld` (the plan shrank below them). Seats
--- next_seat..capacity are fresh. So: free = returned + fresh, and
+-- @include "unpacked"
+-- A slot's ledger and the terms it sells on. Seats 1..next_seat-1 have been given out at least
+-- once; those unused now lie in `returned` (may be offered) or `withheld` (the plan shrank below
+-- them). Seats next_seat..capacity are fresh. So: free = returned + fresh, and
 -- capacity = free + held + confirmed + withheld.
+-- One msgpack array per slot in the hash of its office: a decision reads and writes one field.
 
-local BOOKS = {"planned", "capacity", "free", "held", "confirmed", "withheld", "returned", "next_seat"}
+local BOOKS = {
+  "planned", "capacity", "free", "held", "confirmed", "withheld", "returned", "next_seat",
+  "channel", "closed", "opens_at_ms", "closes_at_ms", "pay_seconds",
+}
 
 -- The ledger as a table, or nil for a slot that was never loaded.
-local function read_ledger(slot, returned)
-  local row = redis.call("HMGET", slot, unpack(BOOKS))
-  if not row[1] then return nil end
+local function read_ledger(office, slot_id, returned)
+  local text = redis.call("HGET", office, slot_id)
+  if not text then return nil end
+  local row = unpacked(text)
+  if not row then error("no books of " .. slot_id .. " can be read from " .. office) end
   local ledger = {seats_returned = redis.call("ZCARD", returned)}
-  for index, name in ipairs(BOOKS) do ledger[name] = tonumber(row[index]) end
+  for index, name in ipairs(BOOKS) do ledger[name] = row[index] end
   return ledger
 end
 
@@ -34,11 +41,9 @@ local function recount(ledger)
   ledger.withheld = given - in_use - ledger.returned
 end
 
-local function write_ledger(slot, office, slot_id, ledger)
-  redis.call(
-    "HSET", slot, "planned", ledger.planned, "capacity", ledger.capacity, "free", ledger.free, "held", ledger.held,
-    "confirmed", ledger.confirmed, "withheld", ledger.withheld, "returned", ledger.returned,
-    "next_seat", ledger.next_seat
-  )
-  redis.call("HSET", office, slot_id, ledger.free)
+local function write_ledger(office, slot_id, ledger)
+  redis.call("HSET", office, slot_id, cmsgpack.pack({
+    ledger.planned, ledger.capacity, ledger.free, ledger.held, ledger.confirmed, ledger.withheld, ledger.returned,
+    ledger.next_seat, ledger.channel, ledger.closed, ledger.opens_at_ms, ledger.closes_at_ms, ledger.pay_seconds,
+  }))
 end

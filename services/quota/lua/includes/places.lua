@@ -6,10 +6,10 @@
 --
 -- The batch is msgpack: {partitions, slots, asks}, each flat, because a table costs more than a number:
 --   partitions  seq key, outbox key
---   slots       slot_id, slot key, returned key, office key, takers key, number of its partition
+--   slots       slot_id, office key, returned key, takers key, number of its partition
 --   asks        reservation_id, body, count of persons, hold key, number of its slot, and two of the script's own
 -- A body is the middle of a hold: msgpack of slot_id, account_id and person_ids, one after the other.
-local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 2, 6, 7
+local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 2, 5, 7
 -- How a hold begins: an array of eight, of which the state is the first.
 local HELD_HOLD = "\152\164held"
 local NO_SEATS = {}
@@ -48,19 +48,16 @@ end
 
 local function look_at_slot(number)
   local at = (number - 1) * SLOT_WIDTH
-  local slot_key, partition = slot_rows[at + 2], slot_rows[at + 6]
-  local field, broken = look(
-    "HMGET", slot_key, "channel", "closed", "opens_at_ms", "closes_at_ms", "pay_seconds", "capacity", "free", "held",
-    "confirmed", "withheld", "returned", "next_seat"
-  )
-  field = field or {}
+  local slot_id, office_key, partition = slot_rows[at + 1], slot_rows[at + 2], slot_rows[at + 5]
+  local text, broken = look("HGET", office_key, slot_id)
+  local books = text and unpacked(text) or {}
+  if text and not books[1] then broken = "no books of " .. slot_id .. " can be read from " .. office_key end
   local slot = {
-    slot_id = slot_rows[at + 1], slot_key = slot_key, returned_key = slot_rows[at + 3], office_key = slot_rows[at + 4],
-    takers_key = slot_rows[at + 5], partition = partitions[partition] or look_at_partition(partition), broken = broken,
-    channel = field[1], closed = field[2] == "1", opens_at_ms = tonumber(field[3]), closes_at_ms = tonumber(field[4]),
-    pay_seconds = tonumber(field[5]), capacity = tonumber(field[6]), free = tonumber(field[7]),
-    held = tonumber(field[8]), confirmed = tonumber(field[9]), withheld = tonumber(field[10]),
-    returned = tonumber(field[11]), next_seat = tonumber(field[12]), pool = false, taken = false, changed = false,
+    slot_id = slot_id, office_key = office_key, returned_key = slot_rows[at + 3], takers_key = slot_rows[at + 4],
+    partition = partitions[partition] or look_at_partition(partition), broken = broken, planned = books[1],
+    capacity = books[2], free = books[3], held = books[4], confirmed = books[5], withheld = books[6],
+    returned = books[7], next_seat = books[8], channel = books[9], closed = books[10], opens_at_ms = books[11],
+    closes_at_ms = books[12], pay_seconds = books[13], pool = false, taken = false, changed = false,
   }
   slots[number] = slot
   return slot
@@ -200,11 +197,7 @@ local function take_places()
   for _, slot in pairs(slots) do
     if slot.changed then
       if slot.taken then redis.call("ZREM", slot.returned_key, unpack(slot.taken)) end
-      redis.call(
-        "HSET", slot.slot_key, "free", slot.free, "held", slot.held, "returned", slot.returned,
-        "next_seat", slot.next_seat
-      )
-      redis.call("HSET", slot.office_key, slot.slot_id, slot.free)
+      write_ledger(slot.office_key, slot.slot_id, slot)
     end
   end
 end

@@ -8,14 +8,13 @@
   A released hold stays as a tombstone, so that its id can never be held again. Where the
   plan has shrunk below the seats in use, seats that come back are withheld instead.
 
-  KEYS[1] slot      hash    the ledger
+  KEYS[1] office    hash    slot_id -> books
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
-  KEYS[4] office    hash    slot_id -> free, for readers
-  KEYS[5] returning zset    slots with places that wait, by when the last may be offered
-  KEYS[6] hold      string  what is held, for whom
-  KEYS[7] outbox    stream  one entry per decision
-  KEYS[8] seq       hash    epoch, seq
+  KEYS[4] returning zset    slots with places that wait, by when the last may be offered
+  KEYS[5] hold      string  what is held, for whom
+  KEYS[6] outbox    stream  one entry per decision
+  KEYS[7] seq       hash    epoch, seq
 
   ARGV[1] reservation_id
   ARGV[2] slot_id
@@ -35,7 +34,7 @@
 -- @include "ledger"
 -- @include "seats"
 -- @include "holds"
-local slot, returned, withheld, office, returning, hold_key, outbox, seq = unpack(KEYS)
+local office, returned, withheld, returning, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
@@ -43,7 +42,7 @@ if redis.call("HGET", seq, "stopped") then return -3 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == RELEASED then return 0 end
-local ledger = read_ledger(slot, returned)
+local ledger = read_ledger(office, slot_id, returned)
 if not ledger or not sound(ledger) then return -2 end
 local seats = hold.seats
 local returned_before, withheld_before = ledger.returned, ledger.withheld
@@ -72,7 +71,7 @@ else
 end
 redis.call("ZREMRANGEBYSCORE", returning, "-inf", at_ms)
 if offer_at_ms > at_ms then redis.call("ZADD", returning, "GT", offer_at_ms, slot_id) end
-write_ledger(slot, office, slot_id, ledger)
+write_ledger(office, slot_id, ledger)
 hold.state = RELEASED
 write_hold(hold_key, hold)
 return 1

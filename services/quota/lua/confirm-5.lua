@@ -3,12 +3,11 @@
 
   Why a script: the hold's state, the books and the event change together or not at all.
 
-  KEYS[1] slot      hash    the ledger
+  KEYS[1] office    hash    slot_id -> books
   KEYS[2] returned  zset    seats that may be offered again, by when
-  KEYS[3] office    hash    slot_id -> free, for readers
-  KEYS[4] hold      string  what is held, for whom
-  KEYS[5] outbox    stream  one entry per decision
-  KEYS[6] seq       hash    epoch, seq
+  KEYS[3] hold      string  what is held, for whom
+  KEYS[4] outbox    stream  one entry per decision
+  KEYS[5] seq       hash    epoch, seq
 
   ARGV[1] reservation_id
   ARGV[2] slot_id
@@ -25,7 +24,7 @@
 -- @include "announce"
 -- @include "ledger"
 -- @include "holds"
-local slot, returned, office, hold_key, outbox, seq = unpack(KEYS)
+local office, returned, hold_key, outbox, seq = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
@@ -34,7 +33,7 @@ local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == CONFIRMED then return 0 end
 if hold.state == RELEASED then return -3 end
-local ledger = read_ledger(slot, returned)
+local ledger = read_ledger(office, slot_id, returned)
 if not ledger or not sound(ledger) then return -2 end
 local count = #hold.seats
 ledger.held = ledger.held - count
@@ -45,7 +44,7 @@ if not balanced(ledger) then return -2 end
 announce(outbox, seq, {
   "type", "confirmed", "slot_id", slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1], "seats", table.concat(hold.seats, ","),
 })
-write_ledger(slot, office, slot_id, ledger)
+write_ledger(office, slot_id, ledger)
 hold.state = CONFIRMED
 write_hold(hold_key, hold)
 return 1

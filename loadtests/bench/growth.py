@@ -1,0 +1,201 @@
+"""
+Whether a reservation costs more when millions have been made: CPU of worker and Valkey with 1,000 holds and with 10 M.
+
+Called by the bench on the stand's second Valkey, which writes nothing down: rewriting
+gigabytes of append-only file is not what is asked here. The worker makes one hold; the
+others are laid down as copies of it under other ids, key by key, with the books of their
+slots, so that every record is as the product writes it.
+"""
+
+import asyncio
+import dataclasses
+import statistics
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from loadtests.bench import books
+from loadtests.bench.generator import closed_loop, lines
+from loadtests.bench.report import Report
+from loadtests.bench.scale import Scale
+from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, PER_SECOND_MAX, summary
+from loadtests.ratio.processor import cpu_seconds
+from loadtests.ratio.stand import Stand
+from ops.errors import StackError
+from services.quota.keys import Keys, office_of
+
+WORKER: Final = "quota-memory"
+STORE: Final = "valkey-memory"
+FEW: Final = 1_000
+CHUNK: Final = 2_000
+"""Records laid down in one call: a few milliseconds."""
+PROGRESS_HOLDS: Final = 1_000_000
+LOADER: Final = Path(__file__).with_name("load-4.lua")
+_ID: Final = 32
+
+
+class _Held(msgspec.Struct, frozen=True):
+    reservation_id: str
+    slot_id: str
+    person_ids: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """
+    A hold and its claims as the worker has written them.
+    """
+
+    slot_id: str
+    account: str
+    reservation: str
+    hold: bytes
+    claims: bytes
+
+    def of_slot(self, slot_id: str) -> tuple[bytes, bytes]:
+        """
+        The same for another slot.
+        """
+        return _renamed(self.hold, self.slot_id, slot_id), _renamed(self.claims, self.slot_id, slot_id)
+
+
+def _renamed(record: bytes, old: str, new: str) -> bytes:
+    """
+    The record with one string in it exchanged, whatever its layout.
+    """
+
+    def exchanged(value: Any) -> Any:
+        if isinstance(value, list):
+            return [exchanged(one) for one in value]
+        if isinstance(value, dict):
+            return {name: exchanged(one) for name, one in value.items()}
+        return new if value == old else value
+
+    return msgspec.msgpack.encode(exchanged(msgspec.msgpack.decode(record)))
+
+
+async def play(stand: Stand, scale: Scale, report: Report, *, holds: int) -> None:
+    """
+    A few, many, and what a reservation costs with each.
+    """
+    model = await _model(stand)
+    memory_before = await books.trimmed_memory(stand, STORE)
+    laid = await _lay_down(stand, model, first=0, until=FEW, report=report)
+    few = await _cost(stand, scale, report, holds=FEW)
+    began = asyncio.get_running_loop().time()
+    laid = await _lay_down(stand, model, first=laid, until=holds, report=report)
+    seconds = asyncio.get_running_loop().time() - began
+    memory = await books.trimmed_memory(stand, STORE) - memory_before
+    many = await _cost(stand, scale, report, holds=laid)
+    await _check(stand, at_least=laid)
+    report.keep("growth", holds=laid, few_us=few, many_us=many, load_seconds=seconds, bytes=memory)
+    report.set(cpu_growth_10m=many / few, growth_holds=laid, bytes_per_hold_of_many=memory / laid)
+    report.say(
+        f"growth: {few:.1f} µs with {FEW:,} holds, {many:.1f} µs with {laid:,}: {many / few:.3f};"
+        f" {memory / laid:.0f} bytes per hold"
+    )
+
+
+async def _model(stand: Stand) -> _Model:
+    asks = deque(stand.people.with_passes(stand.slots[:1], 1))
+    async with lines(stand.port_of[WORKER], 1) as on:
+        seen = await closed_loop(on, asks, seconds=1.0, bodies=True)
+    if seen.count(HELD) != 1:
+        raise StackError(f"no hold to copy: {seen.example.decode(errors='replace')}")
+    held = msgspec.json.decode(seen.bodies[0], type=_Held)
+    account = held.person_ids[0][-_ID:]
+    async with books.store(stand, STORE) as (client, keys):
+        hold = await client.get(keys.hold(held.slot_id, held.reservation_id))
+        claims = await client.get(keys.claims(f"acc_{account}"))
+    return _Model(
+        slot_id=held.slot_id,
+        account=account,
+        reservation=held.reservation_id[-_ID:],
+        hold=hold,
+        claims=claims,
+    )
+
+
+async def _lay_down(stand: Stand, model: _Model, *, first: int, until: int, report: Report) -> int:
+    """
+    Records `first` to `until`, evenly over the slots. Returns how many there are.
+    """
+    said = first
+    async with books.store(stand, STORE) as (client, keys):
+        script = client.register_script(LOADER.read_text())
+        done = first
+        for slot_id, count in _shares(stand.slots, until - first):
+            hold, claims = model.of_slot(slot_id)
+            for at in range(0, count, CHUNK):
+                size = min(CHUNK, count - at)
+                await script(
+                    keys=_keys(keys, slot_id, model),
+                    args=[
+                        *(slot_id, hold, claims, _claims_prefix(keys, model)),
+                        *(model.account, model.reservation, done, size, keys.partitions),
+                    ],
+                )
+                done += size
+            if done - said >= PROGRESS_HOLDS:
+                report.say(f"growth: {done:,} holds laid down")
+                said = done
+    return done
+
+
+def _shares(slot_ids: list[str], total: int) -> Iterator[tuple[str, int]]:
+    for nth, slot_id in enumerate(slot_ids):
+        yield slot_id, total // len(slot_ids) + (nth < total % len(slot_ids))
+
+
+def _keys(keys: Keys, slot_id: str, model: _Model) -> list[str]:
+    hold = keys.hold(slot_id, f"rsv_{model.reservation}")
+    return [keys.slot(slot_id), keys.office(office_of(slot_id)), keys.takers(slot_id), hold]
+
+
+def _claims_prefix(keys: Keys, model: _Model) -> str:
+    """
+    The key of an account's claims without what is its own, the number of the tag left open.
+    """
+    account_id = f"acc_{model.account}"
+    tag = f"{{c{keys.account_tag(account_id):02d}}}"
+    return keys.claims(account_id).replace(tag, "{c%02d}")[:-_ID]
+
+
+async def _cost(stand: Stand, scale: Scale, report: Report, *, holds: int) -> float:
+    """
+    Microseconds of CPU a reservation takes of worker and Valkey together, the median of rounds.
+    """
+    costs: list[float] = []
+    async with lines(stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
+        for number in range(1 + scale.growth_rounds):
+            supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
+            before = _clocks(stand)
+            seen = await closed_loop(on, supply, seconds=scale.growth_seconds)
+            after = _clocks(stand)
+            if set(seen.statuses) != {str(HELD)}:
+                raise StackError(f"expected {HELD} only, got {seen.statuses}")
+            used = [(now - then) / seen.count(HELD) * 1e6 for now, then in zip(after, before, strict=True)]
+            report.keep(
+                "growth_round", holds=holds, number=number, worker_us=used[0], valkey_us=used[1], **summary(seen)
+            )
+            # The first round warms up.
+            costs += [sum(used)] if number else []
+            report.say(f"growth, {holds:,} holds: worker {used[0]:.1f} µs  Valkey {used[1]:.1f} µs")
+    return statistics.median(costs)
+
+
+def _clocks(stand: Stand) -> tuple[float, float]:
+    return cpu_seconds(stand.pid_of(WORKER)), cpu_seconds(stand.pid_of(STORE))
+
+
+async def _check(stand: Stand, *, at_least: int) -> None:
+    """
+    What was laid down is in the books, and the books add up.
+    """
+    kept = await books.books(stand, STORE, stand.slots)
+    wrong = [one for one in kept if one["capacity"] != one["free"] + one["held"] + one["confirmed"] + one["withheld"]]
+    if wrong or sum(one["held"] for one in kept) < at_least:
+        raise StackError(f"the books do not show the holds that were laid down: {wrong[:1]}")

@@ -1,0 +1,251 @@
+"""
+One worker at its peak, at half of it, far beyond it, and answering what takes nothing.
+
+Called by the bench with the stand of the ratio bench: the worker has a core for itself;
+Valkey, fsynced, and the generator share the other. The peak is a closed loop; everything
+else is due at times drawn beforehand, as multiples of that peak.
+"""
+
+import dataclasses
+import itertools
+import random
+import re
+import statistics
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from loadtests.bench.books import trimmed_memory
+from loadtests.bench.crowd import look, poisson
+from loadtests.bench.generator import Seen, closed_loop, lines, open_loop
+from loadtests.bench.report import Report
+from loadtests.bench.scale import Scale
+from loadtests.ratio.processor import cpu_seconds
+from loadtests.ratio.scenarios import sell_out
+from loadtests.ratio.stand import Stand
+from ops.errors import StackError
+from ops.state import PROJECT
+
+WORKER: Final = "quota-fsync"
+STORE: Final = "valkey"
+PEAK_CONNECTIONS: Final = (64, 256)
+"""With each of them the closed loop is played; the better one is the peak."""
+OPEN_CONNECTIONS: Final = 512
+CROWD_CONNECTIONS: Final = 3000
+"""With no gateway before it: more requests at the worker at once than it lets decide, fewer than it lets connect."""
+GATEWAY: Final = PROJECT / "deploy" / "gateway" / "nginx.conf"
+PER_SECOND_MAX: Final = 15_000
+"""Reservations one worker may make; what is spelled out beforehand is bounded by it."""
+DEADLINE_SECONDS: Final = 1.0
+"""Clients of a storm wait no longer; a later 201 is no success."""
+STORMS: Final = (2, 5, 10)
+REPEATS: Final = 4096
+HELD, SOLD_OUT, OK, BUSY = 201, 409, 200, 503
+_AGAIN: Final = frozenset({b"503"})
+
+
+@dataclasses.dataclass(slots=True)
+class Steady:
+    """
+    The scenarios of one worker; what one has found the next may need.
+    """
+
+    stand: Stand
+    scale: Scale
+    report: Report
+    dice: random.Random
+    peak: float = 0.0
+    """Reservations a second, the best closed loop."""
+
+    async def measure_peak(self) -> None:
+        """
+        The most reservations a second, what one costs, and what it leaves in memory.
+        """
+        if self.peak:
+            return
+        async with lines(self.stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
+            seconds = self.scale.peak_seconds / 2
+            await closed_loop(on, self._asks(PER_SECOND_MAX * seconds), seconds=seconds, again=_AGAIN)
+        before = await trimmed_memory(self.stand, STORE)
+        held, best = 0, []
+        for count in PEAK_CONNECTIONS:
+            rates = []
+            async with lines(self.stand.port_of[WORKER], count) as on:
+                for number in range(self.scale.peak_rounds):
+                    supply = self._asks(PER_SECOND_MAX * self.scale.peak_seconds)
+                    worker, store = self._clocks()
+                    seen = await closed_loop(on, supply, seconds=self.scale.peak_seconds, again=_AGAIN)
+                    _only(seen, HELD, BUSY)
+                    rate = seen.count(HELD) / seen.seconds
+                    rates.append(rate)
+                    held += seen.count(HELD)
+                    worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
+                    per = 1e6 / seen.count(HELD)
+                    self._keep(
+                        "peak", seen, connections=count, round=number, worker_us=worker * per, valkey_us=store * per
+                    )
+                    self.report.say(
+                        f"peak, {count} connections: {rate:,.0f}/s  p99 {seen.p_ms(99):.1f} ms"
+                        f"  worker {worker * per:.1f} µs  Valkey {store * per:.1f} µs"
+                    )
+            best.append(statistics.median(rates))
+        self.peak = max(best)
+        after = await trimmed_memory(self.stand, STORE)
+        self.report.set(peak_per_second=self.peak, bytes_per_hold=(after - before) / held)
+        self.report.say(f"peak: {self.peak:,.0f}/s; {(after - before) / held:.0f} bytes per hold of one person")
+
+    async def measure_half(self) -> None:
+        """
+        Latency at half of the peak, counted from when each request was due.
+        """
+        await self.measure_peak()
+        dues = poisson(self.peak / 2, self.scale.half_seconds, dice=self.dice)
+        async with lines(self.stand.port_of[WORKER], OPEN_CONNECTIONS) as on:
+            seen = await open_loop(on, self._asks(len(dues)), dues)
+        _only(seen, HELD, BUSY)
+        self._keep("half_peak", seen, rate=self.peak / 2)
+        self.report.set(p99_ms_at_half_peak=seen.p_ms(99), p50_ms_at_half_peak=seen.p_ms(50))
+        self.report.say(
+            f"half peak, {self.peak / 2:,.0f}/s: p50 {seen.p_ms(50):.2f}  p99 {seen.p_ms(99):.2f}"
+            f"  p99.9 {seen.p_ms(99.9):.2f} ms;"
+            f" generator late by p50 {seen.lag_ms(50):.2f}  p99 {seen.lag_ms(99):.2f} ms"
+            f"; longest silence {seen.silence_ms:.0f} ms"
+        )
+
+    async def measure_overload(self) -> None:
+        """
+        Successes in time at multiples of the peak, and what is left of it 5 s after the worst.
+        """
+        await self.measure_peak()
+        for times in STORMS:
+            await self._storm(f"{times}x", times, connections=_door())
+        seconds, after = self.scale.recovery_seconds, self.scale.recovered_after_seconds
+        async with lines(self.stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
+            seen = await closed_loop(on, self._asks(PER_SECOND_MAX * seconds), seconds=seconds, again=_AGAIN)
+        await self._storm("10x_without_gateway", STORMS[-1], connections=CROWD_CONNECTIONS)
+        rate = seen.per_second(HELD, first_second=after, last_second=seconds)
+        self._keep("recovery", seen)
+        self.report.set(recovery=rate / self.peak)
+        self.report.say(f"recovery: {rate:,.0f}/s from {after:g} s after the storm, {rate / self.peak:.1%} of the peak")
+
+    async def _storm(self, name: str, times: int, *, connections: int) -> None:
+        seconds = self.scale.storm_seconds
+        dues = poisson(self.peak * times, seconds, dice=self.dice)
+        # Who was refused asks again with the same bytes, so the supply does not run out.
+        supply = self._asks(PER_SECOND_MAX * seconds + 2 * connections)
+        async with lines(self.stand.port_of[WORKER], connections) as on:
+            worker, store = self._clocks()
+            seen = await open_loop(on, supply, dues, wait=False, again=_AGAIN)
+            worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
+        _only(seen, HELD, BUSY)
+        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, until_second=seconds) / seconds
+        reached, due = seen.sent / seconds / self.peak, len(dues) / seconds / self.peak
+        refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
+        self._keep(
+            f"overload_{name}",
+            seen,
+            connections=connections,
+            due=due,
+            reached=reached,
+            worker_seconds=worker,
+            valkey_seconds=store,
+        )
+        self.report.set(
+            **{
+                f"goodput_{name}": good / self.peak,
+                f"offered_{name}": reached,
+                f"refused_p99_ms_{name}": refused_p99,
+            }
+        )
+        self.report.say(
+            f"overload {name}, {connections:,} connections: goodput {good / self.peak:.1%} of the peak;"
+            f" due {due:.1f}x, reached the worker"
+            f" {reached:.1f}x ({seen.turned_away:,} found no connection); {seen.statuses};"
+            f" p99 held {seen.p_ms(99, HELD):.0f}, refused {refused_p99:.0f} ms;"
+            f" longest silence {seen.silence_ms:.0f} ms"
+        )
+
+    async def measure_sold_out(self) -> None:
+        """
+        A storm on slots without a place.
+        """
+        await sell_out(self.stand)
+        asks = self.stand.people.with_passes(self.stand.sold_out, REPEATS)
+        await self._repeat("sold_out", asks, SOLD_OUT)
+
+    async def measure_availability(self) -> None:
+        """
+        Looks at what is free, office by office.
+        """
+        offices = sorted({slot_id.partition(".")[0] for slot_id in self.stand.slots})
+        await self._repeat("availability", [look(office_id) for office_id in offices], OK)
+
+    async def _repeat(self, name: str, asks: Sequence[bytes], expected: int) -> None:
+        """
+        Requests that take nothing: as many as go, then latency at half of that.
+        """
+        seconds = self.scale.repeats_seconds
+
+        def supply(count: float) -> deque[bytes]:
+            return deque(itertools.islice(itertools.cycle(asks), int(count)))
+
+        async with lines(self.stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
+            fast = await closed_loop(on, supply(4 * PER_SECOND_MAX * seconds), seconds=seconds)
+        _only(fast, expected)
+        rate = fast.count(expected) / fast.seconds
+        dues = poisson(rate / 2, seconds, dice=self.dice)
+        async with lines(self.stand.port_of[WORKER], OPEN_CONNECTIONS) as on:
+            calm = await open_loop(on, supply(len(dues)), dues)
+        _only(calm, expected)
+        self._keep(name, fast)
+        self._keep(f"{name}_half", calm, rate=rate / 2)
+        self.report.set(**{f"{name}_per_second": rate, f"{name}_p99_ms_at_half": calm.p_ms(99)})
+        self.report.say(
+            f"{name}: {rate:,.0f}/s; at half of it p50 {calm.p_ms(50):.2f}  p99 {calm.p_ms(99):.2f} ms"
+            f" (generator late by p99 {calm.lag_ms(99):.2f} ms)"
+        )
+
+    def _asks(self, count: float) -> deque[bytes]:
+        return deque(self.stand.people.with_passes(self.stand.slots, int(count) + 1))
+
+    def _clocks(self) -> tuple[float, float]:
+        return cpu_seconds(self.stand.pid_of(WORKER)), cpu_seconds(self.stand.pid_of(STORE))
+
+    def _keep(self, scenario: str, seen: Seen, **more: float) -> None:
+        self.report.keep(scenario, **summary(seen), **more)
+
+
+def summary(seen: Seen) -> dict[str, object]:
+    """
+    A volley as a raw record.
+    """
+    return {
+        "seconds": seen.seconds,
+        "asked": seen.asked,
+        "sent": seen.sent,
+        "generator_us": seen.generator_seconds / max(1, seen.sent) * 1e6,
+        "turned_away": seen.turned_away,
+        "longest_silence_ms": seen.silence_ms,
+        "statuses": seen.statuses,
+        "latency_ms": {
+            status: {f"p{percentile:g}": seen.p_ms(percentile, int(status)) for percentile in (50, 90, 99, 99.9, 100)}
+            for status in seen.statuses
+        },
+        "generator_late_ms": {f"p{percentile:g}": seen.lag_ms(percentile) for percentile in (50, 99, 100)},
+    }
+
+
+def _door() -> int:
+    """
+    How many connections the gateway opens to a worker; where it sets no bound, a crowd's.
+    """
+    found = re.search(r"\$\{QUOTA_API\}[^;]*\bmax_conns=(\d+)", GATEWAY.read_text())
+    return int(found[1]) if found else CROWD_CONNECTIONS
+
+
+def _only(seen: Seen, *expected: int) -> None:
+    """
+    An answer of another kind ends the run.
+    """
+    if not set(seen.statuses) <= {str(status) for status in expected}:
+        raise StackError(f"expected {expected}, got {seen.statuses}; one: {seen.example.decode(errors='replace')}")
