@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-from redis.asyncio import Redis
 
+from kernel.settings import ValkeySettings
 from ops import rooms
 from ops.errors import StackError
 from ops.rebuild import rebuild
 from ops.stack import Stack
 from services.quota.keys import Keys
+from services.quota.stores.ledger import Ledger
+from services.quota.stores.opening import open_valkey
 
 Say = Callable[[str], None]
 HOLDS: Final = 1_000_000
@@ -49,7 +51,7 @@ async def measure(folder: Path, *, holds: int, say: Say) -> dict[str, Any]:
         await _fill(stack.env["DATABASE_URL"], holds)
         say(f"{holds:,} bookings are in Postgres")
         rebuilt = await rebuild(stack.env, wait_seconds=5, say=say)
-        counted = await _counted(stack.env["VALKEY_URL"], Keys(int(stack.env["PARTITIONS"])))
+        counted = await _counted(stack.env["VALKEY_URL"], int(stack.env["PARTITIONS"]))
         if counted != holds:
             raise StackError(f"{holds:,} bookings keep a place each, the slots of Valkey add up to {counted:,}")
         return dict(rebuilt.figures)
@@ -68,18 +70,11 @@ async def _fill(database_url: str, holds: int) -> None:
         await connection.close()
 
 
-async def _counted(valkey_url: str, keys: Keys) -> int:
-    client: Redis = Redis.from_url(valkey_url, socket_timeout=CALL_SECONDS)
-    try:
-        counted = 0
-        for partition in range(keys.partitions):
-            pipeline = client.pipeline(transaction=False)
-            for slot_id in await client.zrange(keys.plans(partition), 0, -1):
-                pipeline.hmget(keys.slot(slot_id.decode()), "held", "confirmed")
-            counted += sum(int(number) for pair in await pipeline.execute() for number in pair)
-        return counted
-    finally:
-        await client.aclose()
+async def _counted(valkey_url: str, partitions: int) -> int:
+    settings = ValkeySettings(url=valkey_url, partitions=partitions, call_timeout_seconds=CALL_SECONDS)
+    async with open_valkey(settings) as valkey:
+        ledger = Ledger(valkey, Keys(partitions))
+        return sum(books["held"] + books["confirmed"] for books in await ledger.books(await ledger.slot_ids()))
 
 
 def main() -> None:
