@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
-from redis.asyncio import Redis
 
+from kernel.settings import ValkeySettings
 from ops import rooms
 from ops.errors import StackError
 from ops.rebuild import rebuild
 from ops.stack import Stack
 from services.quota.keys import Keys
+from services.quota.stores.ledger import Ledger
+from services.quota.stores.opening import open_valkey
 
 Say = Callable[[str], None]
 HOLDS: Final = 1_000_000
@@ -29,14 +31,13 @@ FILL_SECONDS_MAX: Final = 300.0
 CALL_SECONDS: Final = 30.0
 FILL: Final = """
 INSERT INTO booking (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq,
-    ntpn, paid_at, amount_rupiah)
-SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / s.slots],
+    ntpn, paid_at, amount_rupiah, version)
+SELECT 'rsv_' || md5('r' || n), 'acc_' || md5('a' || n), s.slot_id, ARRAY[1 + n / $2::integer],
     ARRAY['per_' || md5('p' || n)],
     CASE WHEN n % 3 = 0 THEN 'held' ELSE 'confirmed' END, now() + interval '2 hours', now(), 0, 1, n + 1,
-    'n' || n, now(), 350000
-FROM generate_series(0, $1 - 1) AS n
-JOIN (SELECT slot_id, row_number() OVER (ORDER BY slot_id) - 1 AS number, count(*) OVER () AS slots FROM slot) AS s
-    ON s.number = n % s.slots
+    'n' || n, now(), 350000, CASE WHEN n % 3 = 0 THEN 1 ELSE 2 END
+FROM generate_series(0, $1::integer - 1) AS n
+JOIN (SELECT slot_id, row_number() OVER (ORDER BY slot_id) - 1 AS number FROM slot) AS s ON s.number = n % $2::integer
 """
 
 
@@ -50,7 +51,7 @@ async def measure(folder: Path, *, holds: int, say: Say) -> dict[str, Any]:
         await _fill(stack.env["DATABASE_URL"], holds)
         say(f"{holds:,} bookings are in Postgres")
         rebuilt = await rebuild(stack.env, wait_seconds=5, say=say)
-        counted = await _counted(stack.env["VALKEY_URL"], Keys(int(stack.env["PARTITIONS"])))
+        counted = await _counted(stack.env["VALKEY_URL"], int(stack.env["PARTITIONS"]))
         if counted != holds:
             raise StackError(f"{holds:,} bookings keep a place each, the slots of Valkey add up to {counted:,}")
         return dict(rebuilt.figures)
@@ -62,24 +63,18 @@ async def _fill(database_url: str, holds: int) -> None:
         # Their histories, seats and events are not what is read; nobody else writes here.
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("UPDATE slot SET capacity = $1", holds // 1000)
-        await connection.execute(FILL, holds, timeout=FILL_SECONDS_MAX)
+        slots = await connection.fetchval("SELECT count(*)::integer FROM slot")
+        await connection.execute(FILL, holds, slots, timeout=FILL_SECONDS_MAX)
         await connection.execute("VACUUM ANALYZE booking", timeout=FILL_SECONDS_MAX)
     finally:
         await connection.close()
 
 
-async def _counted(valkey_url: str, keys: Keys) -> int:
-    client: Redis = Redis.from_url(valkey_url, socket_timeout=CALL_SECONDS)
-    try:
-        counted = 0
-        for partition in range(keys.partitions):
-            pipeline = client.pipeline(transaction=False)
-            for slot_id in await client.zrange(keys.plans(partition), 0, -1):
-                pipeline.hmget(keys.slot(slot_id.decode()), "held", "confirmed")
-            counted += sum(int(number) for pair in await pipeline.execute() for number in pair)
-        return counted
-    finally:
-        await client.aclose()
+async def _counted(valkey_url: str, partitions: int) -> int:
+    settings = ValkeySettings(url=valkey_url, partitions=partitions, call_timeout_seconds=CALL_SECONDS)
+    async with open_valkey(settings) as valkey:
+        ledger = Ledger(valkey, Keys(partitions))
+        return sum(books["held"] + books["confirmed"] for books in await ledger.books(await ledger.slot_ids()))
 
 
 def main() -> None:

@@ -29,7 +29,8 @@ from services.quota.use_cases.restoring import MARK, Report, Restoring
 
 CALL_SECONDS: Final = 60.0
 """A write of many thousand keys is one call."""
-CHUNK_BYTES: Final = 4 << 20
+CHUNK_BYTES: Final = 1 << 19
+"""What comes of it fits into the socket to Valkey: it is written there while the next is read here."""
 
 
 async def stop(settings: RebuildSettings, partitions: Sequence[int], *, patience_seconds: float) -> None:
@@ -66,7 +67,8 @@ async def restore(
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
-                report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
+                async with restores.unrewritten():
+                    report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
     _tell(report, seconds=time.monotonic() - began)
     return len(report.differences)
 

@@ -123,7 +123,7 @@ class Restored:
         tally = self.tallies.get(slot_id) or self._tally(slot_id)
         if tally is None:
             return
-        seats = [int(seat) for seat in joined.split(",")]
+        seats = [int(joined)] if joined.isdecimal() else [int(seat) for seat in joined.split(",")]
         asked_back = reservation_id in self.asked_back and state == HELD
         if asked_back:
             self.give_back.append((reservation_id, slot_id, account_id))

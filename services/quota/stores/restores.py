@@ -6,23 +6,30 @@ again; nothing that is there is deleted before the partition is opened, except s
 booking has not planned. Keys of one tag go together, so that it works on a cluster.
 """
 
+import asyncio
 import itertools
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
+from redis.exceptions import RedisError
 
+from kernel.log import get_logger
 from services.quota.domain.rebuilding import Batch, Tally
 from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
 from services.quota.keys import Keys, office_of
 from services.quota.stores.ledger import books_of
 from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey
+from services.quota.stores.valkey import Command, ScriptCall, Valkey, pairs_of
 
+log = get_logger(__name__)
 KEYS_PER_COMMAND: Final = 500
-GROUP: Final = 20 * KEYS_PER_COMMAND
+GROUP: Final = 4 * KEYS_PER_COMMAND
+READ_AT_ONCE: Final = 16
+REWRITING: Final = "auto-aof-rewrite-percentage"
 _plan_json = msgspec.json.Encoder()
 Fact = Sequence[Any]
 Books = dict[str, int]
@@ -48,6 +55,27 @@ class Restores:
             asked.append(("HSET", self._keys.seq(partition), "stopped", mark))
             asked.append(("HDEL", self._keys.seq(partition), "cleared"))
         _raise_errors(await self._valkey.many(asked))
+
+    @asynccontextmanager
+    async def unrewritten(self) -> AsyncIterator[None]:
+        """
+        Valkey does not rewrite its file while it doubles again and again. Where that may not be set, it does.
+        """
+        try:
+            before = [
+                pairs_of(reply).get(REWRITING, "")
+                for reply in await self._valkey.everywhere("CONFIG", "GET", REWRITING)
+            ]
+            await self._valkey.everywhere("CONFIG", "SET", REWRITING, "0")
+        except RedisError as error:
+            log.info("file_is_rewritten_meanwhile", error=str(error))
+            yield
+            return
+        try:
+            yield
+        finally:
+            # One setting for all nodes. Broken off before this, a node has its own again when it starts anew.
+            await self._valkey.everywhere("CONFIG", "SET", REWRITING, max(before, key=int))
 
     async def marks(self, partitions: Iterable[int]) -> dict[int, str]:
         """
@@ -120,10 +148,16 @@ class Restores:
         """
         Read everything back that was written. Returns the keys under which something else stands.
         """
+        pieces = [
+            self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
+            for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]
+            for start in range(0, len(keys), GROUP)
+        ]
         wrong: list[str] = []
-        for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]:
-            for start in range(0, len(keys), GROUP):
-                wrong += await self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
+        # A few at a time: one is on its way while another is compared.
+        for start in range(0, len(pieces), READ_AT_ONCE):
+            for found in await asyncio.gather(*pieces[start : start + READ_AT_ONCE]):
+                wrong += found
         return wrong
 
     async def _unlike(self, keys: list[str], digests: "array[int]") -> list[str]:
