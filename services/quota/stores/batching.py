@@ -24,7 +24,7 @@ from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.003
 GATHER_FROM_ASKS = 8
 """Fewer than this are no crowd: nobody waits for company."""
 OVERTAKE_AFTER_SECONDS = 0.01
@@ -76,6 +76,7 @@ class BatchingDecider:
         self._patience: asyncio.TimerHandle | None = None
         self._overtaking: asyncio.TimerHandle | None = None
         self._last_asks = 0
+        self._company: asyncio.Future[None] | None = None
         self.underway = 0
         """How many asks wait for their outcome."""
 
@@ -97,6 +98,8 @@ class BatchingDecider:
             self._behind.setdefault(ask.account_id, deque()).append(asked)
         else:
             self._waiting[ask.account_id] = asked
+            if self._company is not None and len(self._waiting) >= self._last_asks:
+                self._set_off()
         if self._patience is None:
             self._patience = loop.call_at(asked.asked_at + self._wait_max_seconds, self._lose_patience)
         if not self._running or (len(self._running) < self._lanes and len(self._waiting) >= self._crowd):
@@ -134,8 +137,7 @@ class BatchingDecider:
                 if len(self._running) > 1 and len(self._waiting) < self._crowd:
                     return
                 if len(self._waiting) < self._last_asks:
-                    # Whoever was answered just now and asks again is on the way: a larger pass costs everybody less.
-                    await asyncio.sleep(GATHER_SECONDS)
+                    await self._gather()
         except BaseException:
             # Torn down from outside, with its process.
             for asked in self._waiting.values():
@@ -145,6 +147,21 @@ class BatchingDecider:
             # In the same breath as the last look at who waits: whoever comes next begins a pass of his own.
             if ours is not None:
                 self._running.discard(ours)
+
+    async def _gather(self) -> None:
+        """
+        After a crowd the next one is on the way, and a larger pass costs everybody less: wait a little for its size.
+        """
+        self._company = asyncio.get_running_loop().create_future()
+        timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._set_off)
+        try:
+            await self._company
+        finally:
+            timer.cancel()
+
+    def _set_off(self) -> None:
+        if self._company is not None and not self._company.done():
+            self._company.set_result(None)
 
     def _take(self) -> list[_Asked]:
         batch = [self._waiting.pop(account_id) for account_id in list(islice(self._waiting, self._batch_max))]
