@@ -25,7 +25,7 @@ class _Closed(NamedTuple):
 
 class Gate:
     """
-    Slots that are sold out, by slot id. Times are those of the worker's loop, in seconds.
+    Slots that are sold out, by slot id. Times are seconds of the monotonic clock.
     """
 
     def __init__(self) -> None:

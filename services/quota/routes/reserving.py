@@ -7,7 +7,7 @@ else is decided together with all who ask at the same moment. Never waits withou
 the decider answers in time, and no answer is 503 with the reservation's id.
 """
 
-import asyncio
+import time
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -226,7 +226,7 @@ SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
 
 
 async def _sold_out(request: web.Request, call: Call, ask: Ask) -> web.StreamResponse:
-    answers, now, request_id = call.app[SOLD_OUT_ANSWERS], asyncio.get_running_loop().time(), call.request_id
+    answers, now, request_id = call.app[SOLD_OUT_ANSWERS], time.monotonic(), call.request_id
     key = (ask.slot_id, len(ask.person_ids), problem.language_of(request))
     again = answers.again(key, request_id, now)
     if again is not None:

@@ -9,6 +9,7 @@ are `Retryable`, and nothing is compensated.
 
 import asyncio
 import contextvars
+import time
 from collections import deque
 from itertools import chain, islice
 from typing import NamedTuple
@@ -228,7 +229,7 @@ class BatchingDecider:
         metrics.batch_asks.observe(len(batch))
         metrics.decisions_underway.set(self.underway)
         loop, known = asyncio.get_running_loop(), False
-        sent_at = loop.time()
+        sent_at, sent_at_monotonic = loop.time(), time.monotonic()
         self._limit.pass_begins(sent_at)
         try:
             outcomes, sold_out = await self._decider.decide([asked.ask for asked in batch])
@@ -238,7 +239,7 @@ class BatchingDecider:
             self._limit.pass_ends(back_at, asks=len(batch), youngest_asked_at=youngest_asked_at, known=known)
         metrics.decide_seconds.observe(back_at - sent_at)
         for slot in sold_out:
-            self._gate.close(slot.slot_id, slot.offered, slot.takers, until=sent_at + slot.for_seconds)
+            self._gate.close(slot.slot_id, slot.offered, slot.takers, until=sent_at_monotonic + slot.for_seconds)
         for asked, outcome in zip(batch, outcomes, strict=True):
             asked.say(outcome)
         _count(batch, outcomes)

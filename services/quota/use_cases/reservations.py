@@ -5,7 +5,7 @@ Called by routes. A decision once begun is seen through whatever becomes of its 
 Never compensates: no answer in time is `Retryable`, unknown.
 """
 
-import asyncio
+import time
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -79,7 +79,7 @@ class Reservations:
         """
         Whether the ask can be refused from memory: its slot was sold out a moment ago, and it has nothing there.
         """
-        if not self._gate.refuses(ask, asyncio.get_running_loop().time()):
+        if not self._gate.refuses(ask, time.monotonic()):
             return False
         metrics.gate_refusals.inc()
         return True
