@@ -9,7 +9,8 @@ reads its answer meets nothing but one assignment. Never knows what a request is
 
 import asyncio
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -20,6 +21,8 @@ from aiohttp.http_exceptions import LineTooLong
 from kernel import metrics
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType, spread_ms
+from kernel.http.quick import QUICK_WAYS, Begin, begun
+from kernel.http.spoken import Spoken
 from kernel.log import get_logger
 from kernel.settings import HttpSettings
 
@@ -51,11 +54,13 @@ class Connection(web.RequestHandler):
     aiohttp's protocol, and how long it has been waiting for whom.
     """
 
-    __slots__ = ("_at_rest_after", "_drained", "_heard", "_since", "_what")
+    __slots__ = ("_at_rest_after", "_drained", "_heard", "_quick_ways", "_since", "_taken", "_what")
 
     def __init__(self, manager: "DoorServer", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
         self._heard = False
+        self._quick_ways = manager.quick_ways
+        self._taken = False
         self._at_rest_after = -1
         self._drained = 0
         self._what: tuple[Stage | None, int, int] = (Stage.HEAD, 0, 0)
@@ -63,10 +68,66 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """
-        The one thing added to a request's own path.
+        A request that comes whole to a connection at rest may go the quick way; all others go aiohttp's.
         """
         self._heard = True
-        web.RequestHandler.data_received(self, data)
+        waiter = self._waiter
+        at_rest = waiter is not None and not waiter.done() and not self._messages
+        if not self._quick_ways or not (at_rest or self._taken):
+            web.RequestHandler.data_received(self, data)
+            return
+        # Unseen, the waiter does not wake aiohttp's task, which waits for the next request.
+        self._waiter = None
+        try:
+            web.RequestHandler.data_received(self, data)
+        finally:
+            self._waiter = waiter
+        if self._messages and not self._taken and not self._goes_quickly():
+            self._wake()
+
+    def _goes_quickly(self) -> bool:
+        if len(self._messages) != 1 or self.writing_paused or self._upgraded or self._close or self._force_close:
+            return False
+        taken = begun(self._quick_ways, *self._messages[0])
+        if taken is None:
+            return False
+        if isinstance(taken, Spoken):
+            self._say(taken)
+        else:
+            # The drain waits for it, as for any request.
+            self._taken = self._request_in_progress = True
+            taken.answer.add_done_callback(partial(self._decided, taken.spell))
+        return True
+
+    def _decided(self, spell: "Callable[[asyncio.Future[Any]], Spoken | None]", answer: "asyncio.Future[Any]") -> None:
+        spoken = spell(answer)
+        self._taken = self._request_in_progress = False
+        if self.transport is not None and spoken is not None:
+            self._say(spoken)
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        if self._messages:
+            self._wake()
+
+    def _say(self, spoken: Spoken) -> None:
+        """
+        The answer to the request at the head of the queue, and what aiohttp's task would do after it.
+        """
+        self._messages.popleft()
+        manager, parser, transport = self._manager, self._parser, self.transport
+        if manager is None or parser is None or transport is None:
+            return
+        parser.message_consumed()
+        manager.requests_count += 1
+        transport.write(spoken.spelled(keep_alive=not (self._close or self._force_close)))
+        self._keepalive = True
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """
@@ -194,7 +255,7 @@ class DoorServer(web.Server):
     aiohttp's server with a limit on connections and a look at each of them every second.
     """
 
-    def __init__(self, inner: web.Server, settings: HttpSettings, **options: Any) -> None:
+    def __init__(self, inner: web.Server, settings: HttpSettings, quick_ways: dict[str, Begin], **options: Any) -> None:
         """
         Takes over what `inner` would have called.
         """
@@ -210,6 +271,7 @@ class DoorServer(web.Server):
             Stage.BODY: settings.body_timeout_seconds,
             Stage.ANSWER: settings.answer_timeout_seconds,
         }
+        self.quick_ways = quick_ways
         self.leaving: set[asyncio.Transport] = set()
         """Turned away, and not gone yet."""
         self._left_behind: set[asyncio.Transport] = set()
@@ -280,4 +342,5 @@ class DoorRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        return DoorServer(plain, self._settings, **plain._kwargs)  # noqa: SLF001 - what the application has added
+        quick_ways = self.app.get(QUICK_WAYS) or {}
+        return DoorServer(plain, self._settings, quick_ways, **plain._kwargs)  # noqa: SLF001 - what the application has added

@@ -15,6 +15,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from kernel.http.spoken import Spoken
+
 _json = msgspec.json.Encoder()
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 """Names the request in its answer and in every line of the log about it."""
@@ -53,7 +55,14 @@ def language_of(request: web.Request) -> str:
     """
     `en` if the client prefers English over Indonesian, else `id`.
     """
-    return _language(request.headers.get("Accept-Language", "")[:200])
+    return language_in(request.headers.get("Accept-Language", ""))
+
+
+def language_in(accepted: str) -> str:
+    """
+    The same from the header itself.
+    """
+    return _language(accepted[:200])
 
 
 @functools.lru_cache(maxsize=1024)
@@ -83,27 +92,55 @@ def answer(
     """
     The refusal as a response. Where it is we who cannot (503), everybody is given another moment to come back.
     """
-    english = language_of(request) == "en"
+    language = language_of(request)
+    said = _members(
+        kind, language, retry_after_seconds, instance=request.path, request_id=request.get(REQUEST_ID), **extras
+    )
+    headers = {"Content-Language": language, "Cache-Control": "no-store"}
+    if "retry_after" in said:
+        headers["Retry-After"] = str(said["retry_after"])
+    return web.Response(
+        status=kind.status, body=_json.encode(said), content_type="application/problem+json", headers=headers
+    )
+
+
+def spoken(
+    kind: ProblemType,
+    *,
+    language: str,
+    instance: str,
+    request_id: str,
+    retry_after_seconds: int | None = None,
+    **extras: Any,
+) -> Spoken:
+    """
+    The same where there is no request object: on a quick way.
+    """
+    said = _members(kind, language, retry_after_seconds, instance=instance, request_id=request_id, **extras)
+    retry = f"Retry-After: {said['retry_after']}\r\n" if "retry_after" in said else ""
+    head = (
+        f"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: {language}\r\n"
+        f"{retry}X-Request-Id: {request_id}\r\n"
+    )
+    return Spoken(kind.status, head.encode(), _json.encode(said))
+
+
+def _members(kind: ProblemType, language: str, retry_after_seconds: int | None, **more: Any) -> dict[str, Any]:
+    english = language == "en"
     body = {
         "type": f"/problems/{kind.code}",
         "title": kind.title_en if english else kind.title_id,
         "status": kind.status,
         "detail": kind.next_en if english else kind.next_id,
         "code": kind.code,
-        "instance": request.path,
-        "request_id": request.get(REQUEST_ID),
-        **extras,
+        **more,
     }
-    headers = {"Content-Language": "en" if english else "id", "Cache-Control": "no-store"}
     if retry_after_seconds is not None:
         if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
             body["retry_after_ms"] = spread_ms(retry_after_seconds)
             retry_after_seconds = round(body["retry_after_ms"] / 1000)
-        headers["Retry-After"] = str(retry_after_seconds)
         body["retry_after"] = retry_after_seconds
-    return web.Response(
-        status=kind.status, body=_json.encode(body), content_type="application/problem+json", headers=headers
-    )
+    return body
 
 
 BAD_REQUEST: Final = ProblemType(

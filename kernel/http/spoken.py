@@ -66,11 +66,32 @@ class Spoken(web.StreamResponse):
         return self._status
 
     @property
+    def body(self) -> bytes:
+        """
+        What stands below the head.
+        """
+        return self._said
+
+    @property
     def keep_alive(self) -> bool:
         """
         Whether the connection may be used again.
         """
         return bool(self._keep_alive)
+
+    def spelled(self, *, keep_alive: bool) -> bytes:
+        """
+        All of it.
+        """
+        connection = b"" if keep_alive else b"Connection: close\r\n"
+        return b"%b%b%b%bContent-Length: %d\r\n\r\n%b" % (
+            _STATUS_LINES[self._status],
+            self._head,
+            _date.now(),
+            connection,
+            len(self._said),
+            self._said,
+        )
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """
@@ -88,10 +109,6 @@ class Spoken(web.StreamResponse):
         transport = None if request is None else request.transport
         if request is None or transport is None:
             raise ConnectionResetError("the client is gone")
-        connection = b"" if self._keep_alive else b"Connection: close\r\n"
-        transport.write(
-            b"%b%b%b%bContent-Length: %d\r\n\r\n%b"
-            % (_STATUS_LINES[self._status], self._head, _date.now(), connection, len(self._said), self._said)
-        )
+        transport.write(self.spelled(keep_alive=bool(self._keep_alive)))
         if transport.get_write_buffer_size() > _DRAIN_ABOVE_BYTES:
             await request.writer.drain()

@@ -18,7 +18,14 @@ from kernel.http.route import Auth, Route, answer_json, idempotency_key
 from services.quota import problems
 from services.quota.domain.availability import utc_time
 from services.quota.domain.decisions import GiveBack, HoldState
-from services.quota.routes.reserving import REFUSALS, ReservationBody, ReservationView, make_reservation
+from services.quota.routes.reserving import (
+    PATH,
+    REFUSALS,
+    ReservationBody,
+    ReservationView,
+    make_reservation,
+    reserve_quickly,
+)
 from services.quota.stores.holds import Holds
 
 HOLDS: Final = web.AppKey("holds", Holds)
@@ -77,7 +84,7 @@ async def give_back_reservation(request: web.Request) -> web.Response:
 ROUTES: Final = (
     Route(
         method="POST",
-        path="/v1/reservations",
+        path=PATH,
         handler=make_reservation,
         summary="Reserve places of one slot for up to five persons, all or nothing",
         operation="make_reservation",
@@ -93,6 +100,7 @@ ROUTES: Final = (
         ),
         idempotent=True,
         hot=True,
+        quick=reserve_quickly,
     ),
     Route(
         method="GET",

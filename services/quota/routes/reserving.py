@@ -7,21 +7,25 @@ else is decided together with all who ask at the same moment. Never waits withou
 the decider answers in time, and no answer is 503 with the reservation's id.
 """
 
+import asyncio
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import CIMultiDictProxy
 
 from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType
-from kernel.http.route import Call, bytes_of, decode, idempotency_key
+from kernel.http.quick import Begun, Pending
+from kernel.http.route import Call, bytes_of, decode, idempotency_key, key_in
 from kernel.http.spoken import Spoken
 from services.quota import problems
 from services.quota.domain.availability import local_time, next_opening, utc_time
-from services.quota.domain.decisions import Ask, Held, Refusal, Refused
+from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.routes.parts import CATALOGUE, OFFICE_PATTERN, RETRY_SECONDS
 from services.quota.stores.catalogue import Catalogue
 from services.quota.use_cases.reservations import Reservations, ask_of
@@ -32,6 +36,7 @@ PERSONS_MAX: Final = 5
 REFUSAL_GOOD_FOR_SECONDS: Final = 1.0
 """A sold-out answer may be repeated word by word for so long: its alternatives are as old as that anyway."""
 REFUSALS_KEPT_MAX: Final = 20_000
+PATH: Final = "/v1/reservations"
 
 # Python's $ also matches before a last newline; the look-ahead refuses it and means nothing to other engines.
 _END = r"$(?!\n)"
@@ -85,24 +90,6 @@ _HELD_HEAD: Final = (
 _SOLD_OUT_HEAD: Final = (
     b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\nX-Request-Id: %b\r\n"
 )
-_BUSY_HEAD: Final = (
-    b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\n"
-    b"Retry-After: %d\r\nX-Request-Id: %b\r\n"
-)
-_BUSY: Final = {
-    language: {
-        "type": f"/problems/{problems.BUSY.code}",
-        "title": title,
-        "status": problems.BUSY.status,
-        "detail": detail,
-        "code": problems.BUSY.code,
-        "instance": "/v1/reservations",
-    }
-    for language, title, detail in (
-        ("en", problems.BUSY.title_en, problems.BUSY.next_en),
-        ("id", problems.BUSY.title_id, problems.BUSY.next_id),
-    )
-}
 _REPLAYED: Final = b"Idempotency-Replayed: true\r\n"
 
 
@@ -122,22 +109,52 @@ async def make_reservation(request: web.Request, call: Call) -> web.StreamRespon
     if reservations.sold_out(ask):
         return await _sold_out(request, call, ask)
     if reservations.busy():
-        return _busy(request, call)
+        return _spoken(call, problem.language_of(request), problems.BUSY, retry_after_seconds=RETRY_SECONDS)
     try:
         decision = await reservations.reserve(ask)
     except Retryable:
-        return _said(
-            request,
-            call,
-            problem.OUTCOME_UNKNOWN,
-            retry_after_seconds=RETRY_SECONDS,
-            reservation_id=ask.reservation_id,
-        )
+        return _unknown(call, problem.language_of(request), ask)
     if isinstance(decision, Held):
         return _held(call, ask, decision)
     if decision.why is Refusal.SOLD_OUT:
         return await _sold_out(request, call, ask)
-    return _refused(request, call, ask, decision)
+    return _refused(call, problem.language_of(request), ask, decision)
+
+
+def reserve_quickly(headers: CIMultiDictProxy[str], body: bytes, call: Call) -> Begun:
+    """
+    The same without waiting for anything but the decision. None, or `Problem`: `make_reservation` has to say it.
+    """
+    catalogue, reservations = call.app[CATALOGUE], call.app[RESERVATIONS]
+    key, principal = key_in(headers), call.principal
+    wish = _wish_of(body, catalogue)
+    if catalogue.empty or not principal.person_ids.issuperset(wish.person_ids):
+        return None
+    ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
+    language = problem.language_in(headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+    if reservations.sold_out(ask):
+        return _sold_out_again(call, language, ask)
+    if reservations.busy():
+        return _spoken(call, language, problems.BUSY, retry_after_seconds=RETRY_SECONDS)
+    return Pending(reservations.reserve(ask), partial(_decided, call, language, ask))
+
+
+def _decided(call: Call, language: str, ask: Ask, answer: "asyncio.Future[Decision]") -> Spoken | None:
+    if answer.cancelled() or isinstance(answer.exception(), Retryable):
+        return _unknown(call, language, ask)
+    if answer.exception() is not None:
+        return None
+    decision = answer.result()
+    if isinstance(decision, Held):
+        return _held(call, ask, decision)
+    if decision.why is Refusal.SOLD_OUT:
+        return _sold_out_again(call, language, ask)
+    return _refused(call, language, ask, decision)
+
+
+def _sold_out_again(call: Call, language: str, ask: Ask) -> Spoken | None:
+    kept = (ask.slot_id, len(ask.person_ids), language)
+    return call.app[SOLD_OUT_ANSWERS].again(kept, call.request_id, time.monotonic())
 
 
 def _wish_of(raw: bytes, catalogue: Catalogue) -> _Wish | ReservationBody:
@@ -160,11 +177,6 @@ def _strict(raw: bytes) -> ReservationBody:
     return decode(raw, ReservationBody)
 
 
-def _said(request: web.Request, call: Call, kind: ProblemType, **more: Any) -> web.Response:
-    request[problem.REQUEST_ID] = call.request_id
-    return problem.answer(request, kind, **more)
-
-
 def _held(call: Call, ask: Ask, held: Held) -> Spoken:
     view = ReservationView(
         reservation_id=ask.reservation_id,
@@ -179,18 +191,6 @@ def _held(call: Call, ask: Ask, held: Held) -> Spoken:
     return Spoken(HTTPStatus.CREATED, head + _REPLAYED if held.replayed else head, _json(view))
 
 
-def _busy(request: web.Request, call: Call) -> Spoken:
-    """
-    The words `problem.answer` has for it, for a fraction of its cost: this is said when time is short.
-    """
-    language, request_id = problem.language_of(request), call.request_id
-    retry_after_ms = problem.spread_ms(RETRY_SECONDS)
-    retry_after = round(retry_after_ms / 1000)
-    said = {**_BUSY[language], "request_id": request_id, "retry_after": retry_after, "retry_after_ms": retry_after_ms}
-    head = _BUSY_HEAD % (language.encode(), retry_after, request_id.encode())
-    return Spoken(HTTPStatus.SERVICE_UNAVAILABLE, head, _json(said))
-
-
 class SoldOutAnswers:
     """
     The last words about slots that are sold out, kept to be repeated while they are young.
@@ -199,12 +199,11 @@ class SoldOutAnswers:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int, str], tuple[float, bytes, bytes]] = {}
 
-    def keep(self, key: tuple[str, int, str], said: web.Response, request_id: str, now: float) -> None:
+    def keep(self, key: tuple[str, int, str], said: bytes, request_id: str, now: float) -> None:
         """
         Remember an answer, less whom it was given to.
         """
-        raw = said.body if isinstance(said.body, bytes) else b""
-        before, _, after = raw.partition(request_id.encode())
+        before, _, after = said.partition(request_id.encode())
         if len(self._kept) >= REFUSALS_KEPT_MAX:
             self._kept.clear()
         self._kept[key] = (now + REFUSAL_GOOD_FOR_SECONDS, before, after)
@@ -236,15 +235,29 @@ async def _sold_out(request: web.Request, call: Call, ask: Ask) -> web.StreamRes
     if plan is not None:
         alternatives = await call.app[RESERVATIONS].instead_of(plan, len(ask.person_ids))
         extras = {"next_opens_at": next_opening(plan), "alternatives": alternatives}
-    said = _said(request, call, problems.SOLD_OUT, **extras)
-    answers.keep(key, said, request_id, now)
+    said = _spoken(call, key[2], problems.SOLD_OUT, **extras)
+    answers.keep(key, said.body, request_id, now)
     return said
 
 
-def _refused(request: web.Request, call: Call, ask: Ask, refused: Refused) -> web.Response:
+def _refused(call: Call, language: str, ask: Ask, refused: Refused) -> Spoken:
     kind = REFUSALS[refused.why]
     retry_after_seconds = RETRY_SECONDS if kind.status == HTTPStatus.SERVICE_UNAVAILABLE else None
-    return _said(request, call, kind, retry_after_seconds=retry_after_seconds, **_next_steps(call, ask, refused))
+    return _spoken(call, language, kind, retry_after_seconds=retry_after_seconds, **_next_steps(call, ask, refused))
+
+
+def _unknown(call: Call, language: str, ask: Ask) -> Spoken:
+    return _spoken(
+        call,
+        language,
+        problem.OUTCOME_UNKNOWN,
+        retry_after_seconds=RETRY_SECONDS,
+        reservation_id=ask.reservation_id,
+    )
+
+
+def _spoken(call: Call, language: str, kind: ProblemType, **more: Any) -> Spoken:
+    return problem.spoken(kind, language=language, instance=PATH, request_id=call.request_id, **more)
 
 
 def _next_steps(call: Call, ask: Ask, refused: Refused) -> dict[str, Any]:

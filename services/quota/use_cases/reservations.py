@@ -5,8 +5,8 @@ Called by routes. A decision once begun is seen through whatever becomes of its 
 Never compensates: no answer in time is `Retryable`, unknown.
 """
 
+import asyncio
 import time
-from collections.abc import Awaitable
 from typing import Protocol
 
 from contracts.events import SlotPlanned
@@ -33,7 +33,7 @@ class Decides(Protocol):
     @property
     def full(self) -> bool: ...  # noqa: D102 - said by the class
 
-    def decide(self, ask: Ask) -> Awaitable[Decision]: ...  # noqa: D102 - said by the class
+    def decide(self, ask: Ask) -> "asyncio.Future[Decision]": ...  # noqa: D102 - said by the class
 
 
 def ask_of(account_id: str, idempotency_key: str, slot_id: str, person_ids: tuple[str, ...]) -> Ask:
@@ -84,7 +84,7 @@ class Reservations:
         metrics.gate_refusals.inc()
         return True
 
-    def reserve(self, ask: Ask) -> Awaitable[Decision]:
+    def reserve(self, ask: Ask) -> "asyncio.Future[Decision]":
         """
         The decision. Raises `Retryable` when it is not known; the same ask finds out.
         """
