@@ -4,6 +4,7 @@ What a worker may refuse by itself, and what never.
 
 from services.quota.domain.decisions import Ask
 from services.quota.domain.gate import TAKER, Gate
+from services.quota.use_cases.reservations import ask_of
 
 SLOT = "bandung.20261130.morning.regular.online"
 ELSEWHERE = "makassar.20261130.morning.regular.online"
@@ -11,9 +12,7 @@ ELSEWHERE = "makassar.20261130.morning.regular.online"
 
 def _ask(number: int, *, persons: int = 1, slot_id: str = SLOT) -> Ask:
     people = tuple(f"per_{number}{one}" for one in range(persons))
-    return Ask(
-        reservation_id=f"rsv_{number:08d}", account_id=f"acc_{number}", slot_id=slot_id, person_ids=people, key_hash="k"
-    )
+    return ask_of(f"acc_{number}", "key-00000001", slot_id, people)
 
 
 def test_the_gate_refuses_until_its_moment_and_not_at_it() -> None:
