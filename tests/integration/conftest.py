@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # A developer's own database must never be the one that tests empty.
 Sweep = Callable[[], None]
+ONLY_VALKEY = "ANTREAN_TEST_VALKEY"
+"""Where a Valkey to be emptied is: a run of a planted bug shares one, and starts nothing else."""
 GIVEN = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 CONNECT_SECONDS = 10
 
@@ -54,6 +56,15 @@ class Stores:
     stack: BackgroundStack
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyValkey:
+    """
+    Where Valkey is. A test that asks for more is none for hunting planted bugs.
+    """
+
+    valkey_url: str
+
+
 @pytest.fixture(scope="session")
 def throw_away_folder() -> Iterator[Path]:
     """
@@ -66,10 +77,13 @@ def throw_away_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stores(throw_away_folder: Path, what_the_driver_drops: Sweep) -> Iterator[Stores]:
+def stores(throw_away_folder: Path, what_the_driver_drops: Sweep) -> "Iterator[Stores | OnlyValkey]":
     """
-    The stores of this run.
+    The stores of this run; Valkey alone where a planted bug is hunted.
     """
+    if ONLY_VALKEY in os.environ:
+        yield OnlyValkey(valkey_url=os.environ[ONLY_VALKEY])
+        return
     environ = {name: value for name, value in os.environ.items() if name not in GIVEN}
     kafka = os.environ.get("ANTREAN_TEST_KAFKA", "embedded")
 
