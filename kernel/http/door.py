@@ -4,12 +4,12 @@ What guards the street door below the routes: how many connections, and how long
 Called by `kernel.process`, which serves an application through it. aiohttp has no timeout for
 a head or a body that comes drop by drop, nor for a reader that does not read, and no limit on
 connections. Here one look a second goes over all connections; a request that comes whole and
-reads its answer meets nothing but one assignment. Never knows what a request is about.
+reads its answer meets nothing but a turnstile that counts. Never knows what a request is about.
 """
 
 import asyncio
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -20,6 +20,7 @@ from aiohttp.http_exceptions import LineTooLong
 from kernel import metrics
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType, spread_ms
+from kernel.http.turnstile import FULL, Turnstile
 from kernel.log import get_logger
 from kernel.settings import HttpSettings
 
@@ -51,10 +52,12 @@ class Connection(web.RequestHandler):
     aiohttp's protocol, and how long it has been waiting for whom.
     """
 
-    __slots__ = ("_at_rest_after", "_drained", "_heard", "_since", "_what")
+    __slots__ = ("_at_rest_after", "_drained", "_heard", "_since", "_turnstile", "_unread", "_what")
 
     def __init__(self, manager: "DoorServer", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
+        self._turnstile = manager.turnstile
+        self._unread = b""
         self._heard = False
         self._at_rest_after = -1
         self._drained = 0
@@ -63,15 +66,36 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """
-        The one thing added to a request's own path.
+        The one thing added to a request's own path. Without data it is aiohttp looking again at what it has.
         """
+        if not data or self._turnstile.lets_through():
+            self._heard = True
+            web.RequestHandler.data_received(self, data)
+        elif self._unread:
+            self._unread += data
+        else:
+            self._unread = data
+            self._pause_transport_reading()
+            self._turnstile.queue(self)
+
+    def go_on(self) -> bool:
+        """
+        Read what had to wait.
+        """
+        data, self._unread = self._unread, b""
+        if not data:
+            return False
         self._heard = True
         web.RequestHandler.data_received(self, data)
+        if not self._reading_paused and not self._buffer_paused:
+            self._resume_transport_reading()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """
         Whoever still waits for the rest of the body hears it as a refusal: a client that goes is no fault of ours.
         """
+        self._unread = b""
         if self._current_request is not None:
             self._current_request._cancel(Problem(problem.BODY_MISSING))  # noqa: SLF001 - as the inherited method does
         super().connection_lost(exc)
@@ -194,7 +218,7 @@ class DoorServer(web.Server):
     aiohttp's server with a limit on connections and a look at each of them every second.
     """
 
-    def __init__(self, inner: web.Server, settings: HttpSettings, **options: Any) -> None:
+    def __init__(self, inner: web.Server, settings: HttpSettings, full: Callable[[], bool], **options: Any) -> None:
         """
         Takes over what `inner` would have called.
         """
@@ -204,6 +228,7 @@ class DoorServer(web.Server):
             handler_cancellation=inner.handler_cancellation,
             **options,
         )
+        self.turnstile = Turnstile(self._loop, full)
         self._connections_max = settings.connections_max
         self._patience_seconds = {
             Stage.HEAD: settings.head_timeout_seconds,
@@ -244,6 +269,13 @@ class DoorServer(web.Server):
         if seen == LOOKED_AT_ONCE:
             self._loop.call_soon(self._look_on, connections)
 
+    def pre_shutdown(self) -> None:
+        """
+        What has arrived is answered before its connection closes.
+        """
+        self.turnstile.open()
+        super().pre_shutdown()
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """
         The slow are cut until the last connection is gone, so that none of them holds up the drain.
@@ -254,6 +286,10 @@ class DoorServer(web.Server):
             self._next_look.cancel()
             for transport in list(self.leaving):
                 transport.abort()
+
+
+def _never() -> bool:
+    return False
 
 
 class DoorRunner(web.AppRunner):
@@ -280,4 +316,5 @@ class DoorRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        return DoorServer(plain, self._settings, **plain._kwargs)  # noqa: SLF001 - what the application has added
+        full = self._app.get(FULL, _never)
+        return DoorServer(plain, self._settings, full, **plain._kwargs)  # noqa: SLF001 - what the application has added

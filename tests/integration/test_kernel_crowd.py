@@ -10,6 +10,7 @@ import pytest
 
 from kernel import metrics
 from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE
+from kernel.http.turnstile import PIECES_PER_TURN_MAX
 from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house
 
 Eventually = Callable[..., Awaitable[Any]]
@@ -50,6 +51,27 @@ async def test_two_thousand_slow_connections_hurt_nobody() -> None:
         assert [True] * 2000 == await asyncio.gather(*(line.ended() for line in slow))
         assert 2000 == cut("head") + cut("body") - cut_before
         assert {200} == {(await line.ask())[0] for line in kept}
+
+
+async def test_a_crowd_that_comes_at_once_is_read_in_several_turns_and_answered_whole() -> None:
+    """
+    Who has to wait loses no byte, whether the rest comes meanwhile or later.
+    """
+    async with open_house(connections_max=4096, head_timeout_seconds=5.0, body_timeout_seconds=5.0) as house:
+        lines = [await house.line() for _ in range(4 * PIECES_PER_TURN_MAX)]
+        assert {200} == {(await line.ask())[0] for line in lines}
+        later_before = metrics.http_read_later._value.get()
+        house.doze(0.5)
+        for line in lines:
+            line.writer.write(HEAD_OF_BODY + b'{"text":')
+        for number, line in enumerate(lines):
+            line.writer.write(b'"visit%04d"}' % number)
+        answers = [await line.answer() for line in lines]
+
+        assert metrics.http_read_later._value.get() > later_before
+    assert [(200, f"visit{number:04d}") for number in range(len(lines))] == [
+        (status, said) for status, _, said in answers
+    ]
 
 
 async def test_one_connection_too_many_is_told_503_and_closed(house: House, eventually: Eventually) -> None:
