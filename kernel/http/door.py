@@ -52,12 +52,13 @@ class Connection(web.RequestHandler):
     aiohttp's protocol, and how long it has been waiting for whom.
     """
 
-    __slots__ = ("_at_rest_after", "_drained", "_heard", "_since", "_turnstile", "_unread", "_what")
+    __slots__ = ("_at_rest_after", "_drained", "_heard", "_since", "_stopped", "_turnstile", "_unread", "_what")
 
     def __init__(self, manager: "DoorServer", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
         self._turnstile = manager.turnstile
         self._unread = b""
+        self._stopped = False
         self._heard = False
         self._at_rest_after = -1
         self._drained = 0
@@ -72,10 +73,12 @@ class Connection(web.RequestHandler):
             self._heard = True
             web.RequestHandler.data_received(self, data)
         elif self._unread:
+            # Most send one request and wait: whoever goes on sending is stopped, for two system calls.
             self._unread += data
+            self._stopped = True
+            self._pause_transport_reading()
         else:
             self._unread = data
-            self._pause_transport_reading()
             self._turnstile.queue(self)
 
     def go_on(self) -> bool:
@@ -87,8 +90,10 @@ class Connection(web.RequestHandler):
             return False
         self._heard = True
         web.RequestHandler.data_received(self, data)
-        if not self._reading_paused and not self._buffer_paused:
-            self._resume_transport_reading()
+        if self._stopped:
+            self._stopped = False
+            if not self._reading_paused and not self._buffer_paused:
+                self._resume_transport_reading()
         return True
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -4,8 +4,8 @@ How much is read in one turn of the event loop, whatever number of connections h
 Asked by the street door for every piece that arrives. A crowd read at once makes one long
 turn in which nothing else moves: no answer of a store is heard, no batch leaves. Here the rest
 stays unread at its sender's, in the order it came, and the turns stay short. While the room
-has its hands full few are read, so that refusing them costs only time in which it would have
-waited. Never refuses anybody: how many may wait is the limit on connections.
+has its hands full few are read: the others wait where they cost nothing, and refusals cost
+time only in which the room would have waited. Never refuses anybody: how many may wait is the limit on connections.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ PIECES_PER_TURN_MAX: Final = 256
 """About as many as a room decides at once: two full batches for the next turn."""
 
 PIECES_WHILE_FULL: Final = 8
-"""What is read while a room is full is refused; half a millisecond of that does not delay what it is at."""
-FULL: Final = web.AppKey("full", Callable[[], bool])
+"""A part of a millisecond, which does not delay what the room is at; a room that stands still has them to refuse."""
+FULL: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("full")
 """Where a room can tell that it has its hands full. Asked once per turn."""
 
 
@@ -82,10 +82,12 @@ class Turnstile:
 
     def _turn(self) -> None:
         waiting = self._waiting
-        left = pieces = PIECES_WHILE_FULL if waiting and self._full() else self._per_turn
-        while left and waiting:
-            left -= waiting.popleft().go_on()
-        self._left = left
-        self._turning = left < pieces or bool(waiting)
-        if self._turning:
-            self._loop.call_soon(self._turn)
+        self._left = pieces = PIECES_WHILE_FULL if waiting and self._full() else self._per_turn
+        try:
+            while self._left and waiting:
+                self._left -= waiting.popleft().go_on()
+        finally:
+            # Whatever one of them does, the others' turns come.
+            self._turning = self._left < pieces or bool(waiting)
+            if self._turning:
+                self._loop.call_soon(self._turn)

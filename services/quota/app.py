@@ -101,7 +101,9 @@ async def api(process: Process) -> None:
     app[routes.STREAMS] = streams
     app[routes.STREAM_WRITE_SECONDS] = settings.stream_write_seconds
     app.on_shutdown.append(streams.close)
-    app[FULL] = lambda: decider.full
+    # Every lane full and one batch waiting: more at once would be decided no sooner.
+    enough = settings.batch_max * (settings.batch_lanes + 1)
+    app[FULL] = lambda: decider.underway >= enough
     app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
     process.serve(app, settings.http)
 
