@@ -92,6 +92,7 @@ http_connections_cut = counter(
 )
 http_cut = {stage: http_connections_cut.labels(stage) for stage in ("head", "body", "answer")}
 """`http_connections_cut_total` by what was slow."""
+http_read_later = counter("http_read_later_total", "Connections that were read in a later turn of the loop: a crowd.")
 http_unreadable = counter("http_unreadable_total", "Requests that are not HTTP, or whose head is too large.")
 consumer_events = counter("consumer_events_total", "Events taken: done, again, retried, dead.", ("consumer", "outcome"))
 consumer_lag = gauge("consumer_lag_events", "Messages in the topic not yet handled.", ("consumer",))

@@ -4,13 +4,12 @@ What guards the street door below the routes: how many connections, and how long
 Called by `kernel.process`, which serves an application through it. aiohttp has no timeout for
 a head or a body that comes drop by drop, nor for a reader that does not read, and no limit on
 connections. Here one look a second goes over all connections; a request that comes whole and
-reads its answer meets nothing but one assignment. Never knows what a request is about.
+reads its answer meets nothing but a turnstile that counts. Never knows what a request is about.
 """
 
 import asyncio
 import enum
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -21,8 +20,8 @@ from aiohttp.http_exceptions import LineTooLong
 from kernel import metrics
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType, spread_ms
-from kernel.http.quick import QUICK_WAYS, Begin, begun
-from kernel.http.spoken import Spoken
+from kernel.http.quick import QUICK_WAYS, Begin, QuickConnection
+from kernel.http.turnstile import FULL, Turnstile
 from kernel.log import get_logger
 from kernel.settings import HttpSettings
 
@@ -49,18 +48,29 @@ class Stage(enum.Enum):
     ANSWER = "answer"
 
 
-class Connection(web.RequestHandler):
+class Connection(QuickConnection):
     """
     aiohttp's protocol, and how long it has been waiting for whom.
     """
 
-    __slots__ = ("_at_rest_after", "_drained", "_heard", "_quick_ways", "_since", "_taken", "_what")
+    __slots__ = (
+        "_at_rest_after",
+        "_drained",
+        "_heard",
+        "_since",
+        "_stopped",
+        "_turnstile",
+        "_unread",
+        "_what",
+    )
 
     def __init__(self, manager: "DoorServer", *, loop: asyncio.AbstractEventLoop, **options: Any) -> None:
         super().__init__(manager, loop=loop, **options)
-        self._heard = False
         self._quick_ways = manager.quick_ways
-        self._taken = False
+        self._turnstile = manager.turnstile
+        self._unread = b""
+        self._stopped = False
+        self._heard = False
         self._at_rest_after = -1
         self._drained = 0
         self._what: tuple[Stage | None, int, int] = (Stage.HEAD, 0, 0)
@@ -68,71 +78,40 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """
-        A request that comes whole to a connection at rest may go the quick way; all others go aiohttp's.
+        Read it, or let it wait for its turn. Without data it is aiohttp looking again at what it has.
         """
-        self._heard = True
-        waiter = self._waiter
-        at_rest = waiter is not None and not waiter.done() and not self._messages
-        if not self._quick_ways or not (at_rest or self._taken):
-            web.RequestHandler.data_received(self, data)
-            return
-        # Unseen, the waiter does not wake aiohttp's task, which waits for the next request.
-        self._waiter = None
-        try:
-            web.RequestHandler.data_received(self, data)
-        finally:
-            self._waiter = waiter
-        if self._messages and not self._taken and not self._goes_quickly():
-            self._wake()
-
-    def _goes_quickly(self) -> bool:
-        if len(self._messages) != 1 or self.writing_paused or self._upgraded or self._close or self._force_close:
-            return False
-        taken = begun(self._quick_ways, *self._messages[0])
-        if taken is None:
-            return False
-        if isinstance(taken, Spoken):
-            self._say(taken)
+        if not data or self._turnstile.lets_through():
+            self._heard = True
+            self._read(data)
+        elif self._unread:
+            # Most send one request and wait: whoever goes on sending is stopped, for two system calls.
+            self._unread += data
+            self._stopped = True
+            self._pause_transport_reading()
         else:
-            # The drain waits for it, as for any request.
-            self._taken = self._request_in_progress = True
-            taken.answer.add_done_callback(partial(self._decided, taken.spell))
+            self._unread = data
+            self._turnstile.queue(self)
+
+    def go_on(self) -> bool:
+        """
+        Read what had to wait.
+        """
+        data, self._unread = self._unread, b""
+        if not data:
+            return False
+        self._heard = True
+        self._read(data)
+        if self._stopped:
+            self._stopped = False
+            if not self._reading_paused and not self._buffer_paused:
+                self._resume_transport_reading()
         return True
-
-    def _decided(self, spell: "Callable[[asyncio.Future[Any]], Spoken | None]", answer: "asyncio.Future[Any]") -> None:
-        spoken = spell(answer)
-        self._taken = self._request_in_progress = False
-        if self.transport is not None and spoken is not None:
-            self._say(spoken)
-        if self._handler_waiter is not None and not self._handler_waiter.done():
-            self._handler_waiter.set_result(None)
-        if self._messages:
-            self._wake()
-
-    def _say(self, spoken: Spoken) -> None:
-        """
-        The answer to the request at the head of the queue, and what aiohttp's task would do after it.
-        """
-        self._messages.popleft()
-        manager, parser, transport = self._manager, self._parser, self.transport
-        if manager is None or parser is None or transport is None:
-            return
-        parser.message_consumed()
-        manager.requests_count += 1
-        transport.write(spoken.spelled(keep_alive=not (self._close or self._force_close)))
-        self._keepalive = True
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if self._keepalive_handle is None:
-            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """
         Whoever still waits for the rest of the body hears it as a refusal: a client that goes is no fault of ours.
         """
+        self._unread = b""
         if self._current_request is not None:
             self._current_request._cancel(Problem(problem.BODY_MISSING))  # noqa: SLF001 - as the inherited method does
         super().connection_lost(exc)
@@ -255,7 +234,7 @@ class DoorServer(web.Server):
     aiohttp's server with a limit on connections and a look at each of them every second.
     """
 
-    def __init__(self, inner: web.Server, settings: HttpSettings, quick_ways: dict[str, Begin], **options: Any) -> None:
+    def __init__(self, inner: web.Server, settings: HttpSettings, app: web.Application, **options: Any) -> None:
         """
         Takes over what `inner` would have called.
         """
@@ -265,13 +244,14 @@ class DoorServer(web.Server):
             handler_cancellation=inner.handler_cancellation,
             **options,
         )
+        self.turnstile = Turnstile(self._loop, app.get(FULL, _never))
         self._connections_max = settings.connections_max
         self._patience_seconds = {
             Stage.HEAD: settings.head_timeout_seconds,
             Stage.BODY: settings.body_timeout_seconds,
             Stage.ANSWER: settings.answer_timeout_seconds,
         }
-        self.quick_ways = quick_ways
+        self.quick_ways: dict[str, Begin] = app.get(QUICK_WAYS) or {}
         self.leaving: set[asyncio.Transport] = set()
         """Turned away, and not gone yet."""
         self._left_behind: set[asyncio.Transport] = set()
@@ -306,6 +286,13 @@ class DoorServer(web.Server):
         if seen == LOOKED_AT_ONCE:
             self._loop.call_soon(self._look_on, connections)
 
+    def pre_shutdown(self) -> None:
+        """
+        What has arrived is answered before its connection closes.
+        """
+        self.turnstile.open()
+        super().pre_shutdown()
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """
         The slow are cut until the last connection is gone, so that none of them holds up the drain.
@@ -316,6 +303,10 @@ class DoorServer(web.Server):
             self._next_look.cancel()
             for transport in list(self.leaving):
                 transport.abort()
+
+
+def _never() -> bool:
+    return False
 
 
 class DoorRunner(web.AppRunner):
@@ -342,5 +333,4 @@ class DoorRunner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
-        quick_ways = self.app.get(QUICK_WAYS) or {}
-        return DoorServer(plain, self._settings, quick_ways, **plain._kwargs)  # noqa: SLF001 - what the application has added
+        return DoorServer(plain, self._settings, self.app, **plain._kwargs)  # noqa: SLF001 - what the application has added

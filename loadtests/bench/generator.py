@@ -28,6 +28,9 @@ from ops.errors import StackError
 CONNECT_SECONDS: Final = 10.0
 LAST_ANSWERS_SECONDS: Final = 15.0
 """How much longer than the last due time answers are waited for."""
+OPENED_AT_ONCE: Final = 64
+OPENED_EVERY_SECONDS: Final = 0.01
+"""A server whose queue of new connections is full forgets some that their client believes open, for seconds."""
 OTHER_FILES: Final = 200
 TICK_SECONDS: Final = 0.001
 """How often due requests are looked for; less than the event loop can do is not to be had."""
@@ -321,9 +324,11 @@ async def lines(port: int, count: int) -> AsyncIterator[list[Line]]:
     _allow_files(count)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            for _ in range(count):
+            for number in range(count):
                 _, line = await loop.create_connection(Line, LOCAL, port)
                 opened.append(line)
+                if number % OPENED_AT_ONCE == 0:
+                    await asyncio.sleep(OPENED_EVERY_SECONDS)
         yield opened
     finally:
         for line in opened:

@@ -55,7 +55,7 @@ class Steady:
     report: Report
     dice: random.Random
     peak: float = 0.0
-    """Reservations a second, the best closed loop."""
+    """Reservations a second, the best closed loop; storms are measured against loops of their own."""
 
     async def measure_peak(self) -> None:
         """
@@ -115,22 +115,62 @@ class Steady:
     async def measure_overload(self) -> None:
         """
         Successes in time at multiples of the peak, and what is left of it 5 s after the worst.
-        """
-        await self.measure_peak()
-        for times in STORMS:
-            await self._storm(f"{times}x", times, connections=_door())
-        seconds, after = self.scale.recovery_seconds, self.scale.recovered_after_seconds
-        async with lines(self.stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
-            seen = await closed_loop(on, self._asks(PER_SECOND_MAX * seconds), seconds=seconds, again=_AGAIN)
-        await self._storm("10x_without_gateway", STORMS[-1], connections=CROWD_CONNECTIONS)
-        rate = seen.per_second(HELD, first_second=after, last_second=seconds)
-        self._keep("recovery", seen)
-        self.report.set(recovery=rate / self.peak)
-        self.report.say(f"recovery: {rate:,.0f}/s from {after:g} s after the storm, {rate / self.peak:.1%} of the peak")
 
-    async def _storm(self, name: str, times: int, *, connections: int) -> None:
+        Every storm is measured against closed loops around it, on as many connections as the gateway opens.
+        """
+        door = _door()
+        before = await self._peak_now(door)
+        for times in STORMS:
+            good = await self._storm(f"{times}x", times * before, connections=door)
+            after = await (self._recovery(door) if times == STORMS[-1] else self._peak_now(door))
+            peak = max(before, after)
+            if times == STORMS[-1]:
+                self._judge("recovery", after / before)
+            self._judge(f"goodput_{times}x", good / peak)
+            before = after
+        good = await self._storm("10x_without_gateway", STORMS[-1] * before, connections=CROWD_CONNECTIONS)
+        self._judge("goodput_10x_without_gateway", good / max(before, await self._peak_now(door)))
+
+    def _judge(self, name: str, figure: float) -> None:
+        self.report.set(**{name: figure})
+        self.report.say(f"{name}: {figure:.1%} of the peak around it")
+
+    async def _peak_now(self, connections: int) -> float:
+        """
+        Reservations a second in a closed loop, at this moment.
+        """
+        seconds = self.scale.peak_seconds
+        async with lines(self.stand.port_of[WORKER], connections) as on:
+            asks, (worker, store) = self._asks(PER_SECOND_MAX * seconds), self._clocks()
+            seen = await closed_loop(on, asks, seconds=seconds, again=_AGAIN)
+            worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
+        _only(seen, HELD, BUSY)
+        rate = seen.count(HELD) / seen.seconds
+        self._keep("overload_peak", seen, connections=connections, worker_seconds=worker, valkey_seconds=store)
+        self.report.say(
+            f"peak around storms, {connections} connections: {rate:,.0f}/s; worker busy {worker / seen.seconds:.0%}"
+        )
+        return rate
+
+    async def _recovery(self, connections: int) -> float:
+        """
+        The same from some seconds after a storm on.
+        """
+        seconds, after = self.scale.recovery_seconds, self.scale.recovered_after_seconds
+        async with lines(self.stand.port_of[WORKER], connections) as on:
+            seen = await closed_loop(on, self._asks(PER_SECOND_MAX * seconds), seconds=seconds, again=_AGAIN)
+        _only(seen, HELD, BUSY)
+        rate = seen.per_second(HELD, first_second=after, last_second=seconds)
+        self._keep("recovery", seen, connections=connections)
+        self.report.say(f"recovery: {rate:,.0f}/s from {after:g} s after the storm")
+        return rate
+
+    async def _storm(self, name: str, rate: float, *, connections: int) -> float:
+        """
+        Successes in time a second.
+        """
         seconds = self.scale.storm_seconds
-        dues = poisson(self.peak * times, seconds, dice=self.dice)
+        dues = poisson(rate, seconds, dice=self.dice)
         # Who was refused asks again with the same bytes, so the supply does not run out.
         supply = self._asks(PER_SECOND_MAX * seconds + 2 * connections)
         async with lines(self.stand.port_of[WORKER], connections) as on:
@@ -139,7 +179,7 @@ class Steady:
             worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
         _only(seen, HELD, BUSY)
         good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, until_second=seconds) / seconds
-        reached, due = seen.sent / seconds / self.peak, len(dues) / seconds / self.peak
+        reached, due = seen.sent / seconds, len(dues) / seconds
         refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
         self._keep(
             f"overload_{name}",
@@ -150,20 +190,18 @@ class Steady:
             worker_seconds=worker,
             valkey_seconds=store,
         )
-        self.report.set(
-            **{
-                f"goodput_{name}": good / self.peak,
-                f"offered_{name}": reached,
-                f"refused_p99_ms_{name}": refused_p99,
-            }
-        )
+        times = due / rate * float(name.partition("x")[0])
+        self.report.set(**{f"offered_{name}": times * reached / due, f"refused_p99_ms_{name}": refused_p99})
         self.report.say(
-            f"overload {name}, {connections:,} connections: goodput {good / self.peak:.1%} of the peak;"
-            f" due {due:.1f}x, reached the worker"
-            f" {reached:.1f}x ({seen.turned_away:,} found no connection); {seen.statuses};"
+            f"overload {name}, {connections:,} connections: {good:,.0f}/s in time;"
+            f" due {due:,.0f}/s, reached the worker"
+            f" {reached:,.0f}/s ({seen.turned_away:,} found no connection); {seen.statuses};"
             f" p99 held {seen.p_ms(99, HELD):.0f}, refused {refused_p99:.0f} ms;"
-            f" longest silence {seen.silence_ms:.0f} ms"
+            f" longest silence {seen.silence_ms:.0f} ms;"
+            f" worker busy {worker / seconds:.0%}, Valkey {store / seconds:.0%},"
+            f" generator {seen.generator_seconds / seconds:.0%}"
         )
+        return good
 
     async def measure_sold_out(self) -> None:
         """

@@ -16,6 +16,7 @@ from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
 from kernel.errors import Retryable
 from kernel.http.application import application
+from kernel.http.turnstile import FULL
 from kernel.ids import fresh
 from kernel.kafka.consumer import Consumer
 from kernel.kafka.producer import kafka_producer
@@ -100,6 +101,9 @@ async def api(process: Process) -> None:
     app[routes.STREAMS] = streams
     app[routes.STREAM_WRITE_SECONDS] = settings.stream_write_seconds
     app.on_shutdown.append(streams.close)
+    # Every lane full and one batch waiting: more at once would be decided no sooner.
+    enough = settings.batch_max * (settings.batch_lanes + 1)
+    app[FULL] = lambda: decider.underway >= enough
     app[routes.RESERVATIONS] = Reservations(decider, gate, catalogue, free)
     process.serve(app, settings.http)
 

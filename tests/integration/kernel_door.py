@@ -163,7 +163,7 @@ def _other_loop() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
-async def _opened(settings: HttpSettings) -> DoorRunner:
+async def opened_runner(settings: HttpSettings) -> DoorRunner:
     runner = DoorRunner(application(ROUTES, settings, authenticator=None), settings, shutdown_timeout_seconds=2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
@@ -177,7 +177,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
         async def there(work: Coroutine[Any, Any, T]) -> T:
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
 
-        runner = await there(_opened(dataclasses.replace(SETTINGS, **changes)))
+        runner = await there(opened_runner(dataclasses.replace(SETTINGS, **changes)))
         house = House(runner, loop)
         try:
             yield house

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from kernel import metrics
-from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE
-from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house
+from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE, DoorServer
+from kernel.http.turnstile import PIECES_PER_TURN_MAX
+from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house, opened_runner
 
 Eventually = Callable[..., Awaitable[Any]]
 
@@ -50,6 +51,79 @@ async def test_two_thousand_slow_connections_hurt_nobody() -> None:
         assert [True] * 2000 == await asyncio.gather(*(line.ended() for line in slow))
         assert 2000 == cut("head") + cut("body") - cut_before
         assert {200} == {(await line.ask())[0] for line in kept}
+
+
+async def test_a_crowd_that_comes_at_once_is_read_in_several_turns_and_answered_whole() -> None:
+    """
+    Who has to wait loses no byte, whether the rest comes meanwhile or later.
+    """
+    async with open_house(connections_max=4096, head_timeout_seconds=5.0, body_timeout_seconds=5.0) as house:
+        lines = [await house.line() for _ in range(4 * PIECES_PER_TURN_MAX)]
+        assert {200} == {(await line.ask())[0] for line in lines}
+        later_before = metrics.http_read_later._value.get()
+        house.doze(0.5)
+        for line in lines:
+            line.writer.write(HEAD_OF_BODY + b'{"text":')
+        for number, line in enumerate(lines):
+            line.writer.write(b'"visit%04d"}' % number)
+        answers = [await line.answer() for line in lines]
+
+        assert metrics.http_read_later._value.get() > later_before
+    assert [(200, f"visit{number:04d}") for number in range(len(lines))] == [
+        (status, said) for status, _, said in answers
+    ]
+
+
+async def test_who_goes_on_sending_while_he_waits_is_stopped_and_loses_nothing(eventually: Eventually) -> None:
+    """
+    Bytes that come before his turn are kept in their order, and bounded.
+    """
+    runner = await opened_runner(SETTINGS)
+    try:
+        assert isinstance(runner.server, DoorServer)
+        line, transport = runner.server(), _Wire()
+        line.connection_made(transport)
+        while runner.server.turnstile.lets_through():
+            continue
+        line.data_received(HEAD_OF_BODY + b'{"text":')
+        line.data_received(b'"visit0001"}')
+        stopped = not transport.reads
+        await eventually(lambda: b"visit0001" in transport.written)
+    finally:
+        await runner.cleanup()
+
+    assert (True, True) == (stopped, transport.reads)
+
+
+class _Wire(asyncio.Transport):
+    """
+    A connection without a socket.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = True
+        self.written = b""
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.written += b"".join(list_of_data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    abort = close
 
 
 async def test_one_connection_too_many_is_told_503_and_closed(house: House, eventually: Eventually) -> None:

@@ -105,7 +105,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         went.append(taken is not None)
         return taken
 
-    monkeypatch.setattr("kernel.http.door.begun", watched)
+    monkeypatch.setattr("kernel.http.quick.begun", watched)
     return went
 
 

@@ -25,9 +25,7 @@ BLANKS = {
     "RUN_DIR",
 }
 
-QUOTA_UNDERWAY_MAX = next(
-    field.default for field in dataclasses.fields(ApiSettings) if field.name == "decisions_underway_max"
-)
+QUOTA = {field.name: field.default for field in dataclasses.fields(ApiSettings)}
 
 
 def test_exactly_the_agreed_blanks_are_to_be_filled_in() -> None:
@@ -76,18 +74,33 @@ def test_the_gateway_lets_go_of_an_idle_connection_before_a_room_does() -> None:
     upstreams = re.findall(r"upstream \w+ \{(.*?)\n    \}", CONFIG, re.DOTALL)
     idle_seconds = [int(seconds) for body in upstreams for seconds in re.findall(r"keepalive_timeout (\d+)s;", body)]
 
-    assert 5 == len(upstreams) == len(idle_seconds)
+    assert 6 == len(upstreams) == len(idle_seconds)
     assert max(idle_seconds) + 10 <= HttpSettings(port=0).keepalive_seconds
+
+
+def _places(upstream: str) -> int:
+    found = re.search(rf"upstream {upstream} \{{[^}}]*?\}} max_fails[^}}]*?max_conns=(\d+);", CONFIG)
+    assert found is not None
+    return int(found[1])
 
 
 def test_the_gateway_turns_away_before_a_worker_must() -> None:
     """
-    Refusing is cheapest at the outermost door, and never while the worker could still decide.
+    Enough to keep every lane full and one batch waiting, and nobody whom the worker would only have to refuse.
     """
-    quota = re.search(r"upstream quota \{.*?max_conns=(\d+);", CONFIG, re.DOTALL)
+    full = QUOTA["batch_max"] * QUOTA["batch_lanes"]
 
-    assert quota is not None
-    assert QUOTA_UNDERWAY_MAX < int(quota[1]) < HttpSettings(port=0).connections_max
+    assert full < _places("quota") < QUOTA["decisions_underway_max"]
+    assert re.search(rf"upstream quota \{{.*?keepalive {_places('quota')};", CONFIG, re.DOTALL)
+
+
+def test_who_listens_takes_no_askers_place() -> None:
+    """
+    The room says itself when it has too many listeners, and has connections for all the gateway opens.
+    """
+    assert _places("quota_streams") > QUOTA["stream_listeners_max"]
+    assert _places("quota") + _places("quota_streams") < HttpSettings(port=0).connections_max
+    assert re.search(r"/availability/stream\$ \{[^}]*proxy_pass http://quota_streams;", CONFIG)
 
 
 def test_what_the_gateway_lets_through_is_not_too_long_for_a_room() -> None:
