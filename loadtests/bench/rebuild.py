@@ -20,6 +20,7 @@ from loadtests.bench.scale import Scale
 from ops.errors import StackError
 from ops.rebuild import rebuild
 from ops.stack import Stack
+from services.quota.domain.records import slot_books
 from services.quota.keys import Keys, office_of
 
 WRITE_SECONDS_MAX: Final = 240.0
@@ -136,7 +137,7 @@ async def _differences(stack: Stack) -> int:
     async with valkey(stack) as (client, keys):
         pipe = client.pipeline(transaction=False)
         for row in booked:
-            pipe.hmget(keys.slot(row["slot_id"]), "capacity", "held", "free")
-        found = [tuple(map(int, books)) for books in await pipe.execute()]
+            pipe.hget(keys.office_of_slot(row["slot_id"]), row["slot_id"])
+        found = [(books.capacity, books.held, books.free) for books in map(slot_books, await pipe.execute())]
     expected = [(row["capacity"], row["held"], row["capacity"] - row["held"]) for row in booked]
     return sum(one != other for one, other in zip(expected, found, strict=True))
