@@ -20,7 +20,7 @@ import asyncpg
 import uvloop
 from redis.exceptions import RedisError
 
-from loadtests.bench import friday, growth, national
+from loadtests.bench import friday, growth, national, rebuild
 from loadtests.bench.report import Report
 from loadtests.bench.scale import QUICK, WHOLE, Scale
 from loadtests.bench.steady import Steady
@@ -33,7 +33,7 @@ RUN_SECONDS_MAX: Final = 900.0
 HOLDS_MAX: Final = 20_000_000
 ON_A_STAND: Final = ("peak", "overload", "sold_out", "availability", "friday", "growth")
 ON_A_STACK: Final = ("national", "national_singles")
-SCENARIOS: Final = (*ON_A_STAND, *ON_A_STACK)
+SCENARIOS: Final = (*ON_A_STAND, *ON_A_STACK, "rebuild")
 
 
 async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
@@ -46,6 +46,8 @@ async def run(given: argparse.Namespace, scale: Scale, report: Report) -> None:
         for name in ON_A_STACK:
             if name in given.only:
                 await _play(name, national.play(name, scale, report, seed=given.seed), report)
+        if "rebuild" in given.only:
+            await _play("rebuild", rebuild.play(scale, report), report)
 
 
 async def _play(name: str, played: Awaitable[None], report: Report) -> None:

@@ -29,6 +29,7 @@ from loadtests.ratio.processor import cpu_seconds
 from ops import rooms
 from ops.errors import StackError
 from ops.stack import Stack
+from services.quota.domain.records import slot_books
 from services.quota.keys import Keys
 
 Say = Callable[[str], None]
@@ -147,9 +148,9 @@ async def _until_quota_sells(stack: Stack, slots: list[Slot]) -> None:
 async def _all_open(client: Redis, keys: Keys, slots: list[Slot]) -> bool:
     pipe = client.pipeline(transaction=False)
     for slot in slots:
-        pipe.hget(keys.slot(slot.slot_id), "opens_at_ms")
+        pipe.hget(keys.office_of_slot(slot.slot_id), slot.slot_id)
     now_ms = time.time() * 1000
-    return all(opens is not None and int(opens) <= now_ms for opens in await pipe.execute())
+    return all(books is not None and slot_books(books).opens_at_ms <= now_ms for books in await pipe.execute())
 
 
 @asynccontextmanager

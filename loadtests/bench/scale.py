@@ -32,6 +32,7 @@ class Scale:
     growth_rounds: int = 3
     growth_seconds: float = 1.5
     holds: int = 10_000_000
+    rebuilt: int = 1_000_000
 
 
 WHOLE: Final = Scale(offices=133)
@@ -49,4 +50,5 @@ QUICK: Final = Scale(
     growth_rounds=1,
     growth_seconds=0.3,
     holds=20_000,
+    rebuilt=5_000,
 )

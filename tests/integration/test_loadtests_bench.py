@@ -70,6 +70,18 @@ def test_a_tiny_release_reaches_postgres_and_nothing_is_sold_twice_or_lost() -> 
     assert (0, 0, 0, 0) == (last["oversold"], last["lost"], last["unbalanced"], last["unsold"])
 
 
+def test_a_tiny_loss_is_rebuilt_without_a_difference() -> None:
+    """
+    Valkey is wiped, and every booking's hold is back.
+    """
+    done = bench("--quick", "--only", "rebuild")
+
+    assert 0 == done.returncode, done.stdout[-2000:] + done.stderr[-2000:]
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["rebuild_1m_seconds"] > 0
+    assert 0 == last["rebuild_differences"]
+
+
 def test_more_holds_than_a_machine_can_keep_are_refused() -> None:
     """
     The size of a run is bounded from the start.

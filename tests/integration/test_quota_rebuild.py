@@ -14,7 +14,7 @@ from kernel.errors import Retryable
 from services.booking.use_cases import cancelling, snapshotting
 from services.quota.domain.decisions import Held
 from services.quota.rebuild import chunks_of
-from services.quota.stores.restores import Restores
+from services.quota.stores.restores import KEYS_PER_WRITE, Restores
 from services.quota.use_cases.comparing import compare
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.restoring import RebuildRefused, Restoring
@@ -293,3 +293,22 @@ async def test_what_booking_says_meanwhile_waits_and_takes_effect_afterwards(hom
 
     assert (0, 2) == (books["held"], books["confirmed"])
     assert [(slot_id, 3), (slot_id, 4)] == await home.seats_in_valkey()
+
+
+async def test_what_takes_many_commands_to_write_is_there_to_the_last_key(home: House) -> None:
+    """
+    Of two partitions, and one key more than a write has room for; what is changed behind its back is named.
+    """
+    prefixes = [home.quota.keys.claims_prefix(tag) for tag in (1, 2)]
+    keys = {prefix: [f"{prefix}acc_{n}" for n in range(KEYS_PER_WRITE + 1)] for prefix in prefixes}
+    restores = home.restores
+    await restores.write(
+        {prefix: [part for key in some for part in (key, key.encode())] for prefix, some in keys.items()}
+    )
+    everything = [key for some in keys.values() for key in some]
+    there = await restores.read(everything)
+    unharmed = await restores.differing()
+    await home.quota.valkey.call("SET", everything[-1], "another's")
+
+    assert {key: key.encode() for key in everything} == there
+    assert ([], [everything[-1]]) == (unharmed, await restores.differing())
