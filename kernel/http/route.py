@@ -96,14 +96,8 @@ class Route:
 
 async def bytes_of(request: web.Request) -> bytes:
     """
-    The body, without waiting when it came with the head. Raises `Problem` when it is too large.
+    The body, which may be asked for again. Raises `Problem` when it is too large or breaks off.
     """
-    content = request.content
-    if content.is_eof() and content.exception() is None:
-        raw = content.read_nowait()
-        if len(raw) > request.client_max_size:
-            raise Problem(TOO_LARGE)
-        return raw
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:

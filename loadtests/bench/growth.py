@@ -33,7 +33,7 @@ FEW: Final = 1_000
 CHUNK: Final = 2_000
 """Records laid down in one call: a few milliseconds."""
 PROGRESS_HOLDS: Final = 1_000_000
-LOADER: Final = Path(__file__).with_name("load-4.lua")
+LOADER: Final = Path(__file__).with_name("load-3.lua")
 _ID: Final = 32
 
 
@@ -152,7 +152,7 @@ def _shares(slot_ids: list[str], total: int) -> Iterator[tuple[str, int]]:
 
 def _keys(keys: Keys, slot_id: str, model: _Model) -> list[str]:
     hold = keys.hold(slot_id, f"rsv_{model.reservation}")
-    return [keys.slot(slot_id), keys.office(office_of(slot_id)), keys.takers(slot_id), hold]
+    return [keys.office(office_of(slot_id)), keys.takers(slot_id), hold]
 
 
 def _claims_prefix(keys: Keys, model: _Model) -> str:

@@ -4,10 +4,9 @@
   Why a script: millions of records are laid down in minutes, and none of them crosses the wire.
   Called by the bench between volleys, on a single node of its own.
 
-  KEYS[1] slot     hash     its ledger
-  KEYS[2] office   hash     free by slot
-  KEYS[3] takers   string   eight characters of every reservation
-  KEYS[4] hold     string   the model; its key without the last 32 characters is the prefix of the others'
+  KEYS[1] office   hash     books by slot
+  KEYS[2] takers   string   eight characters of every reservation
+  KEYS[3] hold     string   the model; its key without the last 32 characters is the prefix of the others'
 
   ARGV[1] slot_id
   ARGV[2] hold          the model as msgpack, of this slot
@@ -22,7 +21,7 @@
   Returns how many were laid down
 ]]
 local first, count, partitions = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local hold_prefix, claims_prefix = string.sub(KEYS[4], 1, -33), {}
+local hold_prefix, claims_prefix = string.sub(KEYS[3], 1, -33), {}
 for tag = 0, partitions - 1 do claims_prefix[tag] = string.format(ARGV[4], tag) end
 
 -- What stands between the ids of the model: put together again with another id, it is another record.
@@ -50,9 +49,9 @@ for number = first, first + count - 1 do
   call("SET", claims_prefix[number % partitions] .. name, concat(claims, name))
   takers[#takers + 1] = start
 end
-call("APPEND", KEYS[3], concat(takers))
-call("HINCRBY", KEYS[1], "free", -count)
-call("HINCRBY", KEYS[1], "held", count)
-call("HINCRBY", KEYS[1], "next_seat", count)
-call("HINCRBY", KEYS[2], ARGV[1], -count)
+call("APPEND", KEYS[2], concat(takers))
+-- Books as the scripts of quota keep them: free, held and next_seat are the third, fourth and eighth.
+local books = cmsgpack.unpack(call("HGET", KEYS[1], ARGV[1]))
+books[3], books[4], books[8] = books[3] - count, books[4] + count, books[8] + count
+call("HSET", KEYS[1], ARGV[1], cmsgpack.pack(books))
 return count
