@@ -50,6 +50,7 @@ class Catalogue:
         self._slots: dict[str, SlotPlanned] = {}
         self._offices: dict[str, dict[str, SlotPlanned]] = {}
         self._seen: dict[int, _History] = {}
+        self._doubtful: dict[int, set[str]] = {}
         self.revision = 0
         """Another number whenever a plan is learnt or forgotten."""
         self.stopped: frozenset[int] = frozenset()
@@ -125,12 +126,15 @@ class Catalogue:
             if state[2] is not None or not (self._greeter is None or self._greeter.knows(state[3])):
                 stopped.add(partition)
             if self._is_another_history(partition, epoch, newest):
-                self._forget(partition)
+                self._doubt(partition)
                 more = True
                 continue
             reached = await self._learn(partition, changes)
             self._seen[partition] = (epoch, max(reached, self._seen.get(partition, ("", 0))[1]))
-            more = more or self._seen[partition][1] < newest
+            if self._seen[partition][1] < newest:
+                more = True
+            else:
+                self._forget_doubtful(partition)
         self.stopped = frozenset(stopped)
         metrics.ready.set(0 if self.empty or stopped else 1)
         return more
@@ -142,12 +146,21 @@ class Catalogue:
         seen = self._seen.get(partition)
         return seen is not None and (seen[0] not in ("", epoch) or newest < seen[1])
 
-    def _forget(self, partition: int) -> None:
+    def _doubt(self, partition: int) -> None:
+        """
+        Learn a partition anew. What was known stands until then: a rebuild leaves no moment without plans.
+        """
         del self._seen[partition]
-        self.revision += 1
-        for slot_id in [one for one in self._slots if self._keys.partition_of(one) == partition]:
+        self._doubtful[partition] = {one for one in self._slots if self._keys.partition_of(one) == partition}
+
+    def _forget_doubtful(self, partition: int) -> None:
+        for slot_id in self._doubtful.pop(partition, ()):
+            self.revision += 1
             plan = self._slots.pop(slot_id)
-            self._offices.pop(plan.office_id, None)
+            office = self._offices[plan.office_id]
+            del office[slot_id]
+            if not office:
+                del self._offices[plan.office_id]
 
     async def _learn(self, partition: int, changes: list[Any]) -> int:
         changed = scored(changes)
@@ -163,6 +176,7 @@ class Catalogue:
                 break
             plan = _plan.decode(raw)
             self.revision += 1
+            self._doubtful.get(partition, set()).discard(slot_id)
             self._slots[slot_id] = plan
             self._offices.setdefault(plan.office_id, {})[slot_id] = plan
         return changed[-1][1]
