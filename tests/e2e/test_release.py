@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiosmtplib
 import asyncpg
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
@@ -25,6 +26,7 @@ from ops.audit.findings import Kind, Store
 from ops.audit.run import audit
 from ops.background import BackgroundStack
 from ops.release.run import Played, Script, play
+from services.quota.domain.records import packed, slot_books
 from services.quota.keys import Keys
 
 SMALL = Script(
@@ -84,12 +86,14 @@ async def test_a_counter_changed_in_valkey_is_named(release: tuple[Played, Evide
     """
     _, evidence = release
     client = Redis.from_url(stack.env["VALKEY_URL"])
-    slot = Keys(int(stack.env["PARTITIONS"])).slot(next(iter(evidence.bookings.values())).slot_id)
+    slot_id = next(iter(evidence.bookings.values())).slot_id
+    office = Keys(int(stack.env["PARTITIONS"])).office_of_slot(slot_id)
+    books = slot_books(await client.hget(office, slot_id))
     try:
-        await client.hincrby(slot, "free", 1)
+        await client.hset(office, slot_id, packed(msgspec.structs.replace(books, free=books.free + 1)))
         named = await findings_of(stack)
     finally:
-        await client.hincrby(slot, "free", -1)
+        await client.hset(office, slot_id, packed(books))
         await client.aclose()
 
     assert (Kind.UNBALANCED, Store.VALKEY) in named

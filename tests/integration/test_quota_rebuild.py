@@ -113,9 +113,9 @@ async def test_what_was_acknowledged_and_never_recorded_is_told_again_and_honour
     await home.record(await home.untold())
     [kept] = unheard
 
-    assert [(kept.reservation_id, True), (late.reservation_id, False)] == [
-        (one.reservation_id, one.honoured) for one in report.affected
-    ]
+    assert {kept.reservation_id: True, late.reservation_id: False} == {
+        one.reservation_id: one.honoured for one in report.affected
+    }
     assert ["held", "held", "displaced"] == [await home.state_of(one) for one in (*first, kept, late)]
     assert await home.seats_in_valkey() == await home.seats_in_postgres()
     again = await home.quota.decider.decide(kept)
