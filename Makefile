@@ -38,11 +38,10 @@ test: setup ## Unit, house, integration and end-to-end tests on the embedded sta
 	@exec $(BIN)/pytest tests/unit tests/house tests/integration tests/e2e
 
 .PHONY: test-kafka
-test-kafka: setup ## Integration and end-to-end tests on Apache Kafka 4, less what knows no Kafka (needs Java 17 and Maven)
+test-kafka: setup ## Integration and end-to-end tests on Apache Kafka 4 (needs Java 17 and Maven)
 	@command -v java >/dev/null || { echo "make test-kafka needs Java 17 or newer (Debian: apt install openjdk-17-jre-headless)" >&2; exit 1; }
 	@command -v mvn >/dev/null || { echo "make test-kafka needs Maven to fetch Kafka's jars (Debian: apt install maven)" >&2; exit 1; }
-	@ANTREAN_TEST_KAFKA=real exec $(BIN)/pytest tests/integration tests/e2e \
-		-m "not cluster" --ignore tests/integration/test_mutations.py
+	@ANTREAN_TEST_KAFKA=real exec $(BIN)/pytest tests/integration tests/e2e --ignore tests/integration/test_mutations.py
 
 .PHONY: check
 check: setup ## Everything that holds the style: linters, types, imports, spelling, documents, house rules

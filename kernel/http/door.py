@@ -134,6 +134,8 @@ class Connection(QuickConnection):
         return stage if stage is not None and now - self._since >= patience_seconds[stage] else None
 
     def _stage(self) -> Stage | None:
+        if self._unread or self._taken:
+            return None  # it waits for us
         if self.writing_paused:
             return Stage.ANSWER
         if self._waiter is None or self._waiter.done():
