@@ -185,7 +185,8 @@ class _Volley:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.started = 0.0
         self._lines = lines
-        self._idle = list(lines)
+        # In turn, so that none stays unused until the door takes it for a head that never comes.
+        self._idle = deque(lines)
         self._supply = supply
         self._again = again
         self._bodies = bodies
@@ -208,7 +209,7 @@ class _Volley:
         self.started = time.perf_counter()
         self._until = self.started + seconds
         while self._idle and self._supply:
-            self._fire(self._idle.pop(), time.perf_counter())
+            self._fire(self._idle.popleft(), time.perf_counter())
         self._end_if_over()
 
     def open(self, dues: Sequence[float], *, wait: bool) -> None:
@@ -229,7 +230,7 @@ class _Volley:
         while number < count and dues[number] <= now:
             if idle and self._supply:
                 lags.append(int((time.perf_counter() - started - dues[number]) * 1e6))
-                self._fire(idle.pop(), started + dues[number])
+                self._fire(idle.popleft(), started + dues[number])
             elif self._wait and self._supply:
                 break
             else:
