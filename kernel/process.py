@@ -35,7 +35,7 @@ log = logging.get_logger(__name__)
 READY_CHECK_TIMEOUT_SECONDS = 2.0
 CLEANUP_SECONDS = 1.0
 """For closing connections once their requests have ended or were given up."""
-COLLECT_AFTER_OBJECTS = 20_000
+COLLECT_AFTER_OBJECTS = 100_000
 BACKLOG = 4096
 FILES_SPARE = 512
 """For the stores, the broker, the log and the admin port, besides one file descriptor per connection."""

@@ -162,12 +162,12 @@ def _quick(route: Route, app: web.Application, authenticator: Authenticator | No
         try:
             principal = _authenticated(route, headers.get(hdrs.AUTHORIZATION, ""), authenticator)
             taken = None if quick is None else quick(headers, body, Call(principal, request_id, app))
-        except Problem:
+        except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it; here it would cut the connection
             return None
-        if isinstance(taken, Spoken):
-            _counted(counts, route, taken.status)
-            seconds.observe(time.perf_counter() - started)
         if not isinstance(taken, Pending):
+            if taken is not None:
+                _counted(counts, route, taken.status)
+                seconds.observe(time.perf_counter() - started)
             return taken
         spell = taken.spell
 

@@ -101,12 +101,13 @@ class QuickConnection(web.RequestHandler):
         taken = begun(self._quick_ways, *self._messages[0])
         if taken is None:
             return False
-        if isinstance(taken, Spoken):
-            self._say(taken)
-        else:
+        # A plain class first: Spoken is an abstract one's child, which are slow to recognize.
+        if isinstance(taken, Pending):
             # The drain waits for it, as for any request.
             self._taken = self._request_in_progress = True
             taken.answer.add_done_callback(partial(self._decided, taken.spell))
+        else:
+            self._say(taken)
         return True
 
     def _decided(self, spell: "Callable[[asyncio.Future[Any]], Spoken | None]", answer: "asyncio.Future[Any]") -> None:

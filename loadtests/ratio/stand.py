@@ -30,7 +30,7 @@ from ops.programs import Program
 from ops.stack import Stack
 from ops.state import PROJECT
 from services.quota.keys import Keys
-from services.quota.settings import DISK, MEMORY
+from services.quota.settings import FSYNC, MEMORY
 from services.quota.stores.claims import Claims
 from services.quota.stores.histories import Histories
 from services.quota.stores.holds import Holds
@@ -99,7 +99,7 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
             await _fill_valkey(made, name)
         await _fill_postgres(made)
         async with _published(signer) as jwks_url:
-            await made.start(_quota(made, "quota-fsync", "valkey", DISK, jwks_url), core=cores.worker)
+            await made.start(_quota(made, "quota-fsync", "valkey", FSYNC, jwks_url), core=cores.worker)
             await made.start(_quota(made, "quota-memory", "valkey-memory", MEMORY, jwks_url), core=cores.worker)
             for name, url in (
                 ("bare", ""),

@@ -27,7 +27,7 @@ from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
 from services.quota.domain.returning import Delay
 from services.quota.keys import Keys
-from services.quota.settings import DISK, ApiSettings, DurabilitySettings, RelaySettings, WorkerSettings
+from services.quota.settings import FSYNC, ApiSettings, DurabilitySettings, RelaySettings, WorkerSettings
 from services.quota.stores.batching import BatchingDecider
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.claims import Claims
@@ -194,7 +194,7 @@ async def _learn_if_compared(catalogue: Catalogue, greeter: Greeter) -> None:
 async def _open_valkey(
     process: Process, settings: ValkeySettings, keeping: DurabilitySettings, greeter: Greeter | None
 ) -> Valkey:
-    if keeping.durability == DISK:
+    if keeping.durability == FSYNC:
         # Over connections of its own: how a server is set up is no question of its history.
         async with open_valkey(settings) as ungreeted:
             await refuse_forgetful(ungreeted)

@@ -8,7 +8,7 @@ from typing import Final
 from kernel.auth.passes import PassKeys
 from kernel.settings import HttpSettings, KafkaSettings, ValkeySettings, variable
 
-DISK: Final = "disk"
+FSYNC: Final = "fsync"
 MEMORY: Final = "memory"
 
 
@@ -18,8 +18,8 @@ class DurabilitySettings:
     What Valkey must promise.
     """
 
-    durability: str = variable("VALKEY_DURABILITY", default=DISK)
-    """`disk`: every acknowledged place is fsynced, verified at boot. `memory`: for load tests only."""
+    durability: str = variable("VALKEY_DURABILITY", default=FSYNC)
+    """`fsync`: every acknowledged place is fsynced, verified at boot. `memory`: for load tests only."""
     replicas_min: int = variable("VALKEY_REPLICAS_MIN", default=0, at_least=0, at_most=5)
     """So many replicas have heard of a place before it is acknowledged; while there are fewer, none is."""
 
@@ -27,8 +27,8 @@ class DurabilitySettings:
         """
         Refuse a word that is neither.
         """
-        if self.durability not in {DISK, MEMORY}:
-            raise ValueError(f"VALKEY_DURABILITY must be {DISK} or {MEMORY}, got {self.durability!r}")
+        if self.durability not in {FSYNC, MEMORY}:
+            raise ValueError(f"VALKEY_DURABILITY must be {FSYNC} or {MEMORY}, got {self.durability!r}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

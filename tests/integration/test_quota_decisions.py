@@ -15,6 +15,7 @@ from contracts.events import BookingExpired
 from kernel.errors import Permanent
 from services.quota.domain.decisions import Ask, Held, HoldState, Refusal, Refused
 from services.quota.domain.gate import Gate
+from services.quota.domain.pace import GATHER_FROM_ASKS
 from services.quota.domain.returning import Offer
 from services.quota.stores.passes import Passes
 from services.quota.stores.scripts import SCRIPTS
@@ -294,6 +295,25 @@ async def test_an_asker_who_leaves_takes_nobodys_answer_along(room: Room) -> Non
 
     assert set() == forgotten
     assert [_held(2), _held(3)] == [one.result() for one in others]
+
+
+async def test_two_crowds_that_come_back_together_leave_both_lanes_free(room: Room) -> None:
+    """
+    Nothing is under way after their answers, and the next two crowds are out together as well.
+    """
+    crowd = 2 * GATHER_FROM_ASKS
+    scripted = _Scripted(*[_held(number) for number in range(4 * crowd)])
+    decider = room.batching(passes=scripted, batch_max=crowd)
+    for both in ([crowd] * 2, [crowd] * 4):
+        scripted.go_on.clear()
+        answers = [decider.decide(ask()) for _ in range(2 * crowd)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert both == scripted.asked
+        scripted.go_on.set()
+        await asyncio.gather(*answers)
+        async with asyncio.timeout(1):
+            await decider.settle()
 
 
 async def test_the_gate_stays_shut_for_as_long_as_was_said(room: Room) -> None:

@@ -20,16 +20,12 @@ from services.quota import metrics
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
+from services.quota.domain.pace import GATHER_SECONDS, LATER, Pace
 from services.quota.stores.passes import Passes
 from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
-GATHER_SECONDS = 0.003
-GATHER_FROM_ASKS = 8
-"""Fewer than this are no crowd: nobody waits for company."""
-OVERTAKE_AFTER_SECONDS = 0.01
-"""Longer than a pass takes on a healthy store."""
 
 
 class _Asked(NamedTuple):
@@ -54,10 +50,8 @@ class BatchingDecider:
     """
     Decides many asks at once.
 
-    A pass takes at most `batch_max` asks; whoever has waited `wait_max_seconds` is told that nobody
-    knows, and is not begun any more. The next pass begins when the one under way is back, because
-    larger passes cost everybody less; before that only when half a batch waits or somebody has
-    waited for long. At most `lanes` are under way, and `limit` is told of each.
+    A pass takes at most `batch_max` asks and begins when `Pace` says so; at most `lanes` are under way, and
+    `limit` is told of each. Whoever has waited `wait_max_seconds` is told that nobody knows, and is not begun any more.
     """
 
     def __init__(
@@ -67,17 +61,16 @@ class BatchingDecider:
         self._gate = gate
         self._limit = limit
         self._batch_max = batch_max
-        self._crowd = max(1, batch_max // 2)
-        self._lanes = lanes
+        self._pace = Pace(batch_max=batch_max, lanes=lanes)
         self._wait_max_seconds = wait_max_seconds
         self._waiting: dict[str, _Asked] = {}
         self._behind: dict[str, deque[_Asked]] = {}
         self._deciding: dict[str, _Asked] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
-        self._overtaking: asyncio.TimerHandle | None = None
-        self._last_asks = 0
-        self._company: asyncio.Future[None] | None = None
+        self._setting_off: asyncio.TimerHandle | None = None
+        self._setting_off_at = 0.0
+        self._beginning = False
         self.underway = 0
         """How many asks wait for their outcome."""
 
@@ -99,74 +92,58 @@ class BatchingDecider:
             self._behind.setdefault(ask.account_id, deque()).append(asked)
         else:
             self._waiting[ask.account_id] = asked
-            if self._company is not None and len(self._waiting) >= self._last_asks:
-                self._set_off()
+            self._set_off()
         if self._patience is None:
             self._patience = loop.call_at(asked.asked_at + self._wait_max_seconds, self._lose_patience)
-        if not self._running or (len(self._running) < self._lanes and len(self._waiting) >= self._crowd):
-            self._begin()
-        elif self._overtaking is None and len(self._running) < self._lanes:
-            self._overtaking = loop.call_at(asked.asked_at + OVERTAKE_AFTER_SECONDS, self._overtake)
         return asked.answer
 
     async def settle(self) -> None:
         """
         Wait for what is under way; after a while leave it to the replies that will not come.
         """
-        if self._running:
-            await asyncio.wait(self._running, timeout=DRAIN_SECONDS)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DRAIN_SECONDS
+        while self.underway and loop.time() < until:
+            if self._running:
+                await asyncio.wait(self._running, timeout=until - loop.time())
+            else:
+                await asyncio.sleep(GATHER_SECONDS)
+
+    def _set_off(self) -> None:
+        """
+        Begin the next pass if it is due; if it is not, come back when it is.
+        """
+        if self._beginning or not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._pace.due(len(self._waiting), next(iter(self._waiting.values())).asked_at)
+        if due <= loop.time():
+            self._begin()
+        elif due < LATER:
+            self._come_back_at(due, loop)
+
+    def _come_back_at(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._setting_off is not None:
+            if self._setting_off_at <= due:
+                return
+            self._setting_off.cancel()
+        self._setting_off_at = due
+        self._setting_off = loop.call_at(due, self._due)
+
+    def _due(self) -> None:
+        self._setting_off = None
+        self._set_off()
 
     def _begin(self) -> None:
-        # In a context of its own: what the first asker's request has bound to it is not the others'.
-        task = asyncio.create_task(self._run(), context=contextvars.Context())
+        # Its batch is taken when it runs, so that all who ask in this turn of the loop are in it. In a context of
+        # its own: what the first asker's request has bound to it is not the others'.
+        self._beginning = True
+        task = asyncio.create_task(self._pass(), context=contextvars.Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _overtake(self) -> None:
-        """
-        Somebody has waited for long while a pass is out: another one goes past it.
-        """
-        self._overtaking = None
-        if self._waiting and len(self._running) < self._lanes:
-            self._begin()
-
-    async def _run(self) -> None:
-        ours = asyncio.current_task()
-        try:
-            while self._waiting:
-                await self._pass(self._take())
-                if len(self._running) > 1 and len(self._waiting) < self._crowd:
-                    return
-                if len(self._waiting) < self._last_asks:
-                    await self._gather()
-        except BaseException:
-            # Torn down from outside, with its process.
-            for asked in self._waiting.values():
-                asked.say(Retryable("the process is going down"))
-            raise
-        finally:
-            # In the same breath as the last look at who waits: whoever comes next begins a pass of his own.
-            if ours is not None:
-                self._running.discard(ours)
-
-    async def _gather(self) -> None:
-        """
-        After a crowd the next one is on the way, and a larger pass costs everybody less: wait a little for its size.
-        """
-        self._company = asyncio.get_running_loop().create_future()
-        timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._set_off)
-        try:
-            await self._company
-        finally:
-            timer.cancel()
-
-    def _set_off(self) -> None:
-        if self._company is not None and not self._company.done():
-            self._company.set_result(None)
-
     def _take(self) -> list[_Asked]:
         batch = [self._waiting.pop(account_id) for account_id in list(islice(self._waiting, self._batch_max))]
-        self._last_asks = len(batch) if len(batch) >= GATHER_FROM_ASKS else 0
         for asked in batch:
             self._deciding[asked.ask.account_id] = asked
         return batch
@@ -201,17 +178,26 @@ class BatchingDecider:
         if oldest is not None:
             self._patience = loop.call_at(oldest + self._wait_max_seconds, self._lose_patience)
 
-    async def _pass(self, batch: list[_Asked]) -> None:
+    async def _pass(self) -> None:
+        batch = self._take()
+        self._pace.begins()
+        self._beginning = False
+        self._set_off()
         try:
             await self._decide(self._in_time(batch))
-        except BaseException as error:
+        except Exception as error:
             for asked in batch:
                 asked.say(Retryable(f"the pass broke off: {error!r}"))
-            if not isinstance(error, Exception):
-                raise
             log.exception("pass_broke_off")
+        except BaseException:
+            # Torn down from outside, with its process.
+            for asked in chain(batch, self._waiting.values()):
+                asked.say(Retryable("the process is going down"))
+            raise
         finally:
+            self._pace.ends(len(batch), asyncio.get_running_loop().time())
             self._release(batch)
+            self._set_off()
 
     def _in_time(self, batch: list[_Asked]) -> list[_Asked]:
         since = asyncio.get_running_loop().time() - self._wait_max_seconds
