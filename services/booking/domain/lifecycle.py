@@ -29,6 +29,9 @@ class State(enum.StrEnum):
     NO_SHOW = "no_show"
     DISPLACED = "displaced"
     PAID_NO_SEAT = "paid_no_seat"
+    PROCESSING = "processing"
+    READY = "ready"
+    COLLECTED = "collected"
 
 
 TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
@@ -36,14 +39,17 @@ TRANSITIONS: Final[Mapping[State, frozenset[State]]] = {
     State.AWAITING_PAYMENT: frozenset({State.CONFIRMED, State.EXPIRED, State.CANCELLED}),
     State.CONFIRMED: frozenset({State.CHECKED_IN, State.CANCELLED, State.RESCHEDULED, State.NO_SHOW}),
     State.CHECKED_IN: frozenset({State.SERVED, State.INCOMPLETE}),
-    State.SERVED: frozenset(),
+    State.SERVED: frozenset({State.PROCESSING}),
+    State.PROCESSING: frozenset({State.READY}),
+    State.READY: frozenset({State.COLLECTED}),
+    State.COLLECTED: frozenset(),
     State.INCOMPLETE: frozenset(),
-    State.EXPIRED: frozenset({State.PAID_NO_SEAT}),
-    State.CANCELLED: frozenset({State.PAID_NO_SEAT}),
+    State.EXPIRED: frozenset({State.PAID_NO_SEAT, State.RESCHEDULED}),
+    State.CANCELLED: frozenset({State.PAID_NO_SEAT, State.RESCHEDULED}),
     State.RESCHEDULED: frozenset(),
-    State.NO_SHOW: frozenset(),
-    State.DISPLACED: frozenset({State.PAID_NO_SEAT}),
-    State.PAID_NO_SEAT: frozenset(),
+    State.NO_SHOW: frozenset({State.RESCHEDULED}),
+    State.DISPLACED: frozenset({State.PAID_NO_SEAT, State.RESCHEDULED}),
+    State.PAID_NO_SEAT: frozenset({State.RESCHEDULED}),
 }
 
 FIRST: Final = frozenset({State.HELD, State.DISPLACED})
@@ -61,6 +67,9 @@ KEEPS_PLACES: Final = frozenset(
         State.SERVED,
         State.INCOMPLETE,
         State.NO_SHOW,
+        State.PROCESSING,
+        State.READY,
+        State.COLLECTED,
     }
 )
 """The queue numbers are taken: nobody else can have them, even when their day is over."""

@@ -59,6 +59,10 @@ class BookingRecord(msgspec.Struct, frozen=True, kw_only=True):
     ntpn: str | None
     paid_at: dt.datetime | None
     reason: str | None
+    moved_to: str | None
+    pick_up_on: dt.date | None
+    blocked_until: dt.datetime | None
+    pardoned_at: dt.datetime | None
     visit: Visit
 
 
@@ -211,6 +215,45 @@ def _displaced(record: BookingRecord) -> events.BookingEvent:
     return events.BookingDisplaced(booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason))
 
 
+def _rescheduled(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingRescheduled(
+        booking=_told(record),
+        at_ms=ms_of(record.changed_at),
+        moved_to=_there(record.moved_to),
+        reason=_there(record.reason),
+    )
+
+
+def _checked_in(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingCheckedIn(booking=_told(record), at_ms=ms_of(record.changed_at))
+
+
+def _incomplete(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingIncomplete(booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason))
+
+
+def _ready(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingReady(
+        booking=_told(record), at_ms=ms_of(record.changed_at), pick_up_on=_there(record.pick_up_on).isoformat()
+    )
+
+
+def _collected(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingCollected(booking=_told(record), at_ms=ms_of(record.changed_at))
+
+
+def _no_show(record: BookingRecord) -> events.BookingEvent:
+    if record.pardoned_at is not None:
+        return events.BookingPardoned(
+            booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason)
+        )
+    return events.BookingNoShow(
+        booking=_told(record),
+        at_ms=ms_of(record.changed_at),
+        blocked_until_ms=ms_of(_there(record.blocked_until)),
+    )
+
+
 def _there(value: T | None) -> T:
     if value is None:
         raise AssertionError("a booking in this state has the facts of this state")
@@ -225,4 +268,10 @@ _TELLERS: Final[Mapping[State, Callable[[BookingRecord], events.BookingEvent]]] 
     State.CANCELLED: _cancelled,
     State.PAID_NO_SEAT: _paid_no_seat,
     State.DISPLACED: _displaced,
+    State.RESCHEDULED: _rescheduled,
+    State.CHECKED_IN: _checked_in,
+    State.INCOMPLETE: _incomplete,
+    State.READY: _ready,
+    State.COLLECTED: _collected,
+    State.NO_SHOW: _no_show,
 }

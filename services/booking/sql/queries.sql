@@ -229,10 +229,12 @@ FOR UPDATE OF b;
 -- state no longer holds is freed. Returns the bookings after the step.
 -- $1 state, $2 states it may come from, $3 JSON array of {booking_id, what was learned …}, $4 keeps places, $5 keeps persons
 WITH asked AS (
-    SELECT booking_id, billing_code, virtual_account, amount_rupiah, ntpn, paid_at, reason
+    SELECT booking_id, billing_code, virtual_account, amount_rupiah, ntpn, paid_at, reason, moved_to, pick_up_on,
+        blocked_until, pardoned_at
     FROM json_to_recordset($3::json) AS a (
         booking_id text, billing_code text, virtual_account text, amount_rupiah bigint, ntpn text,
-        paid_at timestamptz, reason text
+        paid_at timestamptz, reason text, moved_to text, pick_up_on date, blocked_until timestamptz,
+        pardoned_at timestamptz
     )
 ), moved AS (
     UPDATE booking AS b SET
@@ -241,7 +243,9 @@ WITH asked AS (
         virtual_account = coalesce(a.virtual_account, b.virtual_account),
         amount_rupiah = coalesce(a.amount_rupiah, b.amount_rupiah),
         ntpn = coalesce(a.ntpn, b.ntpn), paid_at = coalesce(a.paid_at, b.paid_at),
-        reason = coalesce(a.reason, b.reason)
+        reason = coalesce(a.reason, b.reason), moved_to = coalesce(a.moved_to, b.moved_to),
+        pick_up_on = coalesce(a.pick_up_on, b.pick_up_on), blocked_until = coalesce(a.blocked_until, b.blocked_until),
+        pardoned_at = coalesce(a.pardoned_at, b.pardoned_at)
     FROM asked AS a
     WHERE b.booking_id = a.booking_id AND b.state = ANY ($2::text[])
     RETURNING b.*

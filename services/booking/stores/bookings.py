@@ -50,6 +50,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ntpn: str | None = None
     paid_at: dt.datetime | None = None
     reason: str | None = None
+    moved_to: str | None = None
+    pick_up_on: dt.date | None = None
+    blocked_until: dt.datetime | None = None
+    pardoned_at: dt.datetime | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +259,10 @@ def record_of(row: Any) -> BookingRecord:
         ntpn=row["ntpn"],
         paid_at=row["paid_at"],
         reason=row["reason"],
+        moved_to=row["moved_to"],
+        pick_up_on=row["pick_up_on"],
+        blocked_until=row["blocked_until"],
+        pardoned_at=row["pardoned_at"],
         visit=_visit_of(row),
     )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from kernel.sql import load_queries
 
-SQL: Final = load_queries(Path(__file__).parent.parent / "sql" / "queries.sql")
+SQL: Final = load_queries(Path(__file__).parent.parent / "sql")
 MIGRATIONS: Final = Path(__file__).parent.parent / "sql" / "migrations"
 _encoder = msgspec.json.Encoder()
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import GiveBackAsked, QuotaEvent, ReservationHeld
+from contracts.events import GiveBackAsked, PlacesRefused, QuotaEvent, ReservationHeld
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking import metrics
@@ -22,6 +22,7 @@ from services.booking.domain.sequence import Gap, take
 from services.booking.stores import bookings, offices, watermarks
 from services.booking.stores.bookings import Recorded, Step
 from services.booking.stores.visits import Visits
+from services.booking.use_cases import wishing
 from services.booking.use_cases.telling import tell_held, tell_steps
 
 log = get_logger(__name__)
@@ -37,13 +38,16 @@ async def record(database: Database, visits: Visits, envelopes: Sequence[Envelop
     async with database.transaction() as connection:
         known = await watermarks.lock(connection, ((event.partition, event.epoch) for event in events))
         taken = take(known, events)
-        steps = await _record_holds(connection, visits, [e for e in taken.events if isinstance(e, ReservationHeld)])
+        holds = [event for event in taken.events if isinstance(event, ReservationHeld)]
+        steps = await _record_holds(connection, visits, holds)
+        moved = await wishing.held(connection, (hold.reservation_id for hold in holds))
+        await wishing.refused(connection, [event for event in taken.events if isinstance(event, PlacesRefused)])
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
         await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)
     metrics.recording_seconds.observe(time.perf_counter() - started)
     metrics.recorded.inc(steps.total())
-    steps.update(record.state for record in given_back)
+    steps.update(record.state for record in (*given_back, *moved))
     metrics.count_steps(steps)
     for gap in taken.gaps:
         _report(gap)
