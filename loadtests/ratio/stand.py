@@ -40,7 +40,7 @@ from services.quota.use_cases.following import Following
 
 FREE_PLACES: Final = 1_000_000
 CONNECT_SECONDS: Final = 10.0
-WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis", "postgres")
+WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis-py", "row-lock")
 WORKERS_GRACE_SECONDS: Final = 10.0
 _GIVEN: Final = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 """A developer's own stores must never be the ones that are measured and filled."""
@@ -103,8 +103,8 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
             await made.start(_quota(made, "quota-memory", "valkey-memory", MEMORY, jwks_url), core=cores.worker)
             for name, url in (
                 ("bare", ""),
-                ("redis", _url(made, "valkey")),
-                ("postgres", stack.env["DATABASE_URL"]),
+                ("redis-py", _url(made, "valkey")),
+                ("row-lock", stack.env["DATABASE_URL"]),
             ):
                 await made.start(_rival(made, name, url), core=cores.worker)
             try:
