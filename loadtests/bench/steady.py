@@ -102,17 +102,16 @@ class Steady:
         Latency at half of the peak, counted from when each request was due: the median of rounds.
 
         Each round takes the half of what the worker did just before it: a shared machine has faster and slower minutes.
+        A bare POST is asked as often beside it: what of the latency is the machine's.
         """
         await self.measure_peak()
-        seconds, halves = self.scale.half_seconds, list[Seen]()
+        halves, bare = list[Seen](), list[Seen]()
         for number in range(self.scale.half_rounds):
             rate = await self._peak_now(max(PEAK_CONNECTIONS)) / 2
-            dues = poisson(rate, seconds, dice=self.dice)
-            async with lines(self.stand.port_of[WORKER], OPEN_CONNECTIONS) as on:
-                seen = await open_loop(on, self._asks(len(dues)), dues)
-            _only(seen, HELD, BUSY)
+            seen = await self._at(rate, WORKER)
             self._keep("half_peak", seen, rate=rate, round=number)
             halves.append(seen)
+            bare.append(await self._at(rate, GAUGE))
             self.report.say(
                 f"half peak, {rate:,.0f}/s: p50 {seen.p_ms(50):.2f}  p99 {seen.p_ms(99):.2f}"
                 f"  p99.9 {seen.p_ms(99.9):.2f} ms;"
@@ -122,7 +121,18 @@ class Steady:
         self.report.set(
             p99_ms_at_half_peak=statistics.median(seen.p_ms(99) for seen in halves),
             p50_ms_at_half_peak=statistics.median(seen.p_ms(50) for seen in halves),
+            bare_p99_ms_at_that_rate=statistics.median(seen.p_ms(99) for seen in bare),
         )
+
+    async def _at(self, rate: float, worker: str) -> Seen:
+        """
+        An open loop.
+        """
+        dues = poisson(rate, self.scale.half_seconds, dice=self.dice)
+        async with lines(self.stand.port_of[worker], OPEN_CONNECTIONS) as on:
+            seen = await open_loop(on, self._asks(len(dues)), dues)
+        _only(seen, HELD, BUSY)
+        return seen
 
     async def measure_overload(self) -> None:
         """
