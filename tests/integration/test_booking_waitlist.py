@@ -134,6 +134,18 @@ async def test_a_person_who_is_busy_elsewhere_does_not_block_the_line(desk: Desk
     assert ["acc_ani", "acc_budi", "acc_citra"] == [wish["account_id"] for wish in await desk.wishes()]
 
 
+async def test_an_offer_quota_heard_too_late_is_made_again_to_the_same_family(desk: Desk) -> None:
+    """
+    Nobody has had the places, and nobody behind gets them before.
+    """
+    await line(desk, ("ani", 1), ("budi", 1))
+    await come_back(desk)
+    await desk.room.record(desk.refuses(await desk.wish(), reason="too_late"))
+
+    assert ["acc_ani", "acc_ani"] == [wish["account_id"] for wish in await desk.wishes()]
+    assert ["offered", "waiting"] == await states_of(desk, "ani", "budi")
+
+
 async def test_places_are_offered_to_several_families_as_far_as_they_go(desk: Desk) -> None:
     """
     Oldest first whose family fits what is left.

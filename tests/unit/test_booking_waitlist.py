@@ -12,7 +12,7 @@ from services.booking.domain.waitlist import (
     Standing,
     Waiting,
     fate_of,
-    seats_to_pass_on,
+    pass_on,
     whom_to_offer,
 )
 
@@ -62,12 +62,22 @@ def test_page_by_page_it_is_the_same(sizes: list[int], seats: int, page: int) ->
     assert whom_to_offer(line, seats) == (chosen, left)
 
 
-@pytest.mark.parametrize(("reason", "expected"), [("sold_out", 2), ("person_already_reserved", 3)])
-def test_what_a_refused_family_leaves(reason: str, expected: int) -> None:
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("sold_out", (2, 7)),
+        ("person_already_reserved", (3, 7)),
+        ("account_already_reserved", (3, 7)),
+        ("no_show_block", (3, 7)),
+        ("too_late", (3, 6)),
+        ("unknown_slot", (0, 7)),
+    ],
+)
+def test_what_a_refused_family_leaves_to_others(reason: str, expected: tuple[int, int]) -> None:
     """
-    Too few places for three may do for two; a busy person leaves all of them.
+    Too few places for three may do for two behind it; a busy family leaves all; unanswered, it is first again.
     """
-    assert expected == seats_to_pass_on(("per_1", "per_2", "per_3"), reason)
+    assert expected == pass_on(7, 3, reason)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ what is free: quota decides whether an offer comes true.
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -51,6 +51,8 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+BUSY: Final = frozenset({"account_already_reserved", "person_already_reserved", "no_show_block"})
+"""Quota's words for a family that cannot have any place now."""
 TAKEN: Final = (KEEPS_PLACES - UNPAID) | {State.RESCHEDULED}
 
 
@@ -68,11 +70,18 @@ def whom_to_offer(line: Iterable[Waiting], seats: int) -> tuple[list[Waiting], i
     return chosen, seats
 
 
-def seats_to_pass_on(person_ids: Sequence[str], refusal: str) -> int:
+def pass_on(place: int, persons: int, refusal: str) -> tuple[int, int]:
     """
-    Places that those behind may still have, after quota refused a family: all of them unless it was for lack of places.
+    What quota's refusal of a family leaves to others: how many places, and behind which place in line.
+
+    Fewer places than it needs may do for a smaller family; those of a busy family are all there.
+    Asked too late nobody has had them, so the family itself is next. Anything else leaves none.
     """
-    return len(person_ids) - 1 if refusal == "sold_out" else len(person_ids)
+    if refusal == "sold_out":
+        return persons - 1, place
+    if refusal == "too_late":
+        return persons, place - 1
+    return (persons, place) if refusal in BUSY else (0, place)
 
 
 def fate_of(standing: Standing, booking: State | None) -> Fate:

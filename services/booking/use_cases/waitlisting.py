@@ -21,7 +21,7 @@ from kernel.postgres import Connection, Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
 from services.booking.domain.record import BookingRecord
-from services.booking.domain.waitlist import Fate, Standing, Waiting, fate_of, seats_to_pass_on, whom_to_offer
+from services.booking.domain.waitlist import Fate, Standing, Waiting, fate_of, pass_on, whom_to_offer
 from services.booking.domain.wishes import GOOD_FOR, Why, Wish, wish_id
 from services.booking.stores import bookings, offices, waitlist
 from services.booking.stores.bookings import Step
@@ -154,15 +154,16 @@ async def places_came_back(connection: Connection, events: Sequence[QuotaEvent],
 
 async def _refused(connection: Connection, refusals: dict[str, PlacesRefused]) -> list[_Chance]:
     """
-    Who was refused keeps the place in line; what a smaller family could still have goes to those behind.
+    Who was refused keeps the place in line; what others could still have is a chance of theirs.
     """
     offers = await waitlist.refused_offers(connection, refusals)
     await waitlist.requeue(connection, [offer.entry_id for offer in offers])
     chances = []
     for offer in offers:
         refusal = refusals[offer.booking_id]
-        if seats := seats_to_pass_on(offer.person_ids, refusal.reason):
-            chances.append(_Chance(slot_id=refusal.slot_id, seats=seats, behind=offer.place))
+        seats, behind = pass_on(offer.place, len(offer.person_ids), refusal.reason)
+        if seats > 0:
+            chances.append(_Chance(slot_id=refusal.slot_id, seats=seats, behind=behind))
     return chances
 
 
