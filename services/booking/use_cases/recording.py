@@ -7,6 +7,7 @@ or people are already taken is recorded as displaced: named, never dropped, and 
 reason to stop. Behind a gap nothing is taken; quota's relay announces again.
 """
 
+import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,16 +23,22 @@ from services.booking.domain.sequence import Gap, take
 from services.booking.stores import bookings, offices, watermarks
 from services.booking.stores.bookings import Recorded, Step
 from services.booking.stores.visits import Visits
-from services.booking.use_cases import wishing
+from services.booking.use_cases import waitlisting, wishing
 from services.booking.use_cases.telling import tell_held, tell_steps
 
 log = get_logger(__name__)
 GIVE_BACK_REASON = "give_back_asked"
 
 
-async def record(database: Database, visits: Visits, envelopes: Sequence[Envelope]) -> None:
+async def record(
+    database: Database,
+    visits: Visits,
+    envelopes: Sequence[Envelope],
+    *,
+    waitlist_hold: dt.timedelta = waitlisting.HOLD,
+) -> None:
     """
-    Record a batch of quota's events.
+    Record a batch of quota's events. `waitlist_hold` is how long an offer to the waitlist stands.
     """
     started = time.perf_counter()
     events = [envelope.event for envelope in envelopes if isinstance(envelope.event, QuotaEvent)]
@@ -45,10 +52,12 @@ async def record(database: Database, visits: Visits, envelopes: Sequence[Envelop
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
         await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)
+        offered = await waitlisting.places_came_back(connection, taken.events, hold=waitlist_hold)
     metrics.recording_seconds.observe(time.perf_counter() - started)
     metrics.recorded.inc(steps.total())
     steps.update(record.state for record in (*given_back, *moved))
     metrics.count_steps(steps)
+    metrics.count_offers(offered)
     for gap in taken.gaps:
         _report(gap)
 
