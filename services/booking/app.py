@@ -16,8 +16,11 @@ from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.booking import consumers
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE
+from services.booking.routes.keys import BOARD, DATABASE, SHEETS, TICKETS
 from services.booking.settings import ApiSettings, WorkerSettings
+from services.booking.sheets import SheetPrinter
+from services.booking.tickets import TicketReader, public_keys
+from services.booking.use_cases import no_shows
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.expiring import sweep_for_ever
@@ -43,6 +46,8 @@ async def api(process: Process) -> None:
     app = application(ROUTES, settings.http, authenticator=HeaderAuthenticator(verifier, now_ms))
     app[DATABASE] = db
     app[BOARD] = OfficeBoard(db)
+    app[TICKETS] = TicketReader(public_keys(settings.ticket_public_keys))
+    app[SHEETS] = SheetPrinter()
     process.serve(app, settings.http)
 
 
@@ -63,6 +68,10 @@ async def worker(process: Process) -> None:
     process.spawn("payment-events", payments.run())
     process.spawn("expiry", sweep_for_ever(db))
     process.spawn("wishes", remind_for_ever(db))
+    missed = no_shows.sweep_for_ever(
+        db, block_days=settings.no_show_block_days, grace_seconds=settings.no_show_grace_seconds
+    )
+    process.spawn("no-shows", missed)
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 
     async def consuming() -> bool:

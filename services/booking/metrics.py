@@ -16,6 +16,9 @@ recording_seconds = histogram(
 sequence_gaps = counter("booking_sequence_gaps_total", "Events of quota that came before their predecessor.")
 second_payments = counter("booking_second_payments_total", "Payments for a booking that is already paid otherwise.")
 expiry_lag = gauge("booking_expiry_lag_seconds", "How long past its deadline the latest expired booking was.")
+check_ins = counter("booking_check_ins_total", "Families checked in, by what they were found by.", ("how",))
+_no_shows = counter("booking_no_shows_total", "Bookings nobody came for: blocked, or excused.", ("outcome",))
+_blocked, _excused = _no_shows.labels("blocked"), _no_shows.labels("excused")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 
@@ -26,3 +29,11 @@ def count_steps(states: Iterable[State]) -> None:
     """
     for state, steps in Counter(states).items():
         _steps_to[state].inc(steps)
+
+
+def count_no_shows(*, blocked: int, excused: int) -> None:
+    """
+    Count what a sweep ended, after its commit.
+    """
+    _blocked.inc(blocked)
+    _excused.inc(excused)

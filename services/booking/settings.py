@@ -7,6 +7,7 @@ Loaded once by `app.py` and `__main__.py`.
 import dataclasses
 
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
+from services.booking.tickets import public_keys
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,14 @@ class ApiSettings:
     postgres: PostgresSettings
     jwks_url: str = variable("JWKS_URL")
     """Where identity publishes the keys that check tokens."""
+    ticket_public_keys: str = variable("TICKET_PUBLIC_KEYS", default="")
+    """The `x` of every key at notify's `/v1/ticket-keys`, commas between. Empty: tickets cannot be read at the desk."""
+
+    def __post_init__(self) -> None:
+        """
+        Refuse what is no key.
+        """
+        public_keys(self.ticket_public_keys)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,10 @@ class WorkerSettings:
     kafka: KafkaSettings
     partitions: int = variable("PARTITIONS", default=32, at_least=1, at_most=1024)
     """Quota's: of each it is said how far it is recorded, also when nothing is."""
+    no_show_block_days: int = variable("NO_SHOW_BLOCK_DAYS", default=30, at_least=0, at_most=3650)
+    """So many days after the day of the visit the people of a no-show may reserve again."""
+    no_show_grace_seconds: float = variable("NO_SHOW_GRACE_SECONDS", default=3600.0, at_least=0, at_most=604_800)
+    """A day is over so long after its last session: families still being called are no no-shows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,12 @@
 """
-The doors people ask by: offices for everyone, bookings for their holder.
+The doors people ask by: offices for everyone, bookings for their holder, the desk for officers.
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES
+from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
+from services.booking.routes.incidents import INCIDENT_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
+from services.booking.routes.visits import VISIT_ROUTES
 
-ROUTES = (*OFFICE_ROUTES, *BOOKING_ROUTES)
+ROUTES = (*OFFICE_ROUTES, *BOOKING_ROUTES, *VISIT_ROUTES, *DAY_SHEET_ROUTES, *INCIDENT_ROUTES)
 """The table that is served and documented."""

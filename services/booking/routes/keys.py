@@ -5,7 +5,11 @@ What handlers find on the application. Filled by `app.py`.
 from aiohttp import web
 
 from kernel.postgres import Database
+from services.booking.sheets import SheetPrinter
+from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
 
 DATABASE = web.AppKey("database", Database)
 BOARD = web.AppKey("board", OfficeBoard)
+TICKETS = web.AppKey("tickets", TicketReader)
+SHEETS = web.AppKey("sheets", SheetPrinter)
