@@ -6,7 +6,7 @@ Called by `__main__` through `kernel.process.run`.
 
 from kernel import inbox
 from kernel.auth.authenticator import HeaderAuthenticator
-from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
+from kernel.auth.tokens import TokenVerifier, keep_keys_fresh, signing_key
 from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.kafka.consumer import Consumer
@@ -15,8 +15,9 @@ from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.booking import consumers
+from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE, SHEETS, TICKETS
+from services.booking.routes.keys import BOARD, DATABASE, LEAVES, SHEETS, TICKETS
 from services.booking.settings import ApiSettings, WorkerSettings
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader, public_keys
@@ -48,6 +49,7 @@ async def api(process: Process) -> None:
     app[BOARD] = OfficeBoard(db)
     app[TICKETS] = TicketReader(public_keys(settings.ticket_public_keys))
     app[SHEETS] = SheetPrinter()
+    app[LEAVES] = LeafSigner(signing_key(settings.leaf_signing_key, variable="LEAF_SIGNING_KEY"))
     process.serve(app, settings.http)
 
 

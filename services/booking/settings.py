@@ -6,6 +6,7 @@ Loaded once by `app.py` and `__main__.py`.
 
 import dataclasses
 
+from kernel.auth.tokens import signing_key
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
 from services.booking.tickets import public_keys
 
@@ -23,10 +24,14 @@ class ApiSettings:
     ticket_public_keys: str = variable("TICKET_PUBLIC_KEYS", default="")
     """The `x` of every key at notify's `/v1/ticket-keys`, commas between. Empty: tickets cannot be read at the desk."""
 
+    leaf_signing_key: str = variable("LEAF_SIGNING_KEY", secret=True)
+    """Base64 of a 32-byte Ed25519 seed: signs what a desk keeps for hours without a network."""
+
     def __post_init__(self) -> None:
         """
         Refuse what is no key.
         """
+        signing_key(self.leaf_signing_key, variable="LEAF_SIGNING_KEY")
         public_keys(self.ticket_public_keys)
 
 

@@ -18,14 +18,16 @@ from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
 from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.settings import HttpSettings
+from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE, SHEETS, TICKETS
+from services.booking.routes.keys import BOARD, DATABASE, LEAVES, SHEETS, TICKETS
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
 from tests.integration.booking_room import Room, booking_id
 
 SIGNER = TokenSigner(signing_key("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", variable="TEST"))
+LEAF_SIGNER = LeafSigner(signing_key("ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=", variable="TEST"))
 Client = TestClient[Request, Application]
 OFFICER = "acc_officer"
 
@@ -49,6 +51,7 @@ async def desk_client(room: Room, *, ticket_keys: Sequence[bytes] = ()) -> Async
     app[BOARD] = OfficeBoard(room.db)
     app[TICKETS] = TicketReader(ticket_keys)
     app[SHEETS] = SheetPrinter()
+    app[LEAVES] = LEAF_SIGNER
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

@@ -15,6 +15,8 @@ from services.booking.use_cases import incidents, no_shows
 from tests.integration.booking_desk import Client, act, as_staff, audit_lines, confirm, desk_client, shift
 from tests.integration.booking_room import Room, booking_id, booking_room
 
+_EARLY = dt.timezone(dt.timedelta(hours=14))
+
 
 @pytest.fixture
 async def room(database: str) -> AsyncIterator[Room]:
@@ -190,7 +192,10 @@ async def test_what_cannot_be_an_incident_is_refused(room: Room, client: Client)
     stranger = await client.post("/v1/offices/bandung/incidents", json=body, headers=as_staff("officer:jayapura"))
     unknown = await client.post("/v1/offices/atlantis/incidents", json=body, headers=as_staff("officer"))
 
-    assert [400] * 4 == [each.status for each in (backwards, zoneless, long, silent)]
+    nul = await _declare(client, hours, reason="a\x00b")
+    ancient = await _declare(client, {name: dt.datetime.min.replace(tzinfo=_EARLY) for name in hours})
+
+    assert [400] * 6 == [each.status for each in (backwards, zoneless, long, silent, nul, ancient)]
     assert (403, 404) == (stranger.status, unknown.status)
     assert 0 == await room.count("SELECT count(*) FROM incident")
 

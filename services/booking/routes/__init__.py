@@ -5,8 +5,9 @@ The doors people ask by: offices for everyone, bookings for their holder, the de
 from services.booking.routes.bookings import BOOKING_ROUTES
 from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
 from services.booking.routes.incidents import INCIDENT_ROUTES
+from services.booking.routes.leaves import LEAF_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
 from services.booking.routes.visits import VISIT_ROUTES
 
-ROUTES = (*OFFICE_ROUTES, *BOOKING_ROUTES, *VISIT_ROUTES, *DAY_SHEET_ROUTES, *INCIDENT_ROUTES)
+ROUTES = (*OFFICE_ROUTES, *BOOKING_ROUTES, *VISIT_ROUTES, *DAY_SHEET_ROUTES, *INCIDENT_ROUTES, *LEAF_ROUTES)
 """The table that is served and documented."""

@@ -19,7 +19,7 @@ from services.booking.routes.desk import must_see, office_of
 from services.booking.routes.keys import DATABASE, SHEETS
 from services.booking.sheets import DaySheet, SheetLine, as_csv
 from services.booking.stores import desk
-from services.booking.stores.desk import Line
+from services.booking.stores.desk import Line, OfficeTime
 
 LINES_MAX = 5000
 """Ten times the busiest office seen."""
@@ -29,14 +29,14 @@ async def read_json(request: web.Request) -> web.Response:
     """
     The day as data.
     """
-    return answer_json(await _sheet(request))
+    return answer_json(await sheet_of(request))
 
 
 async def read_csv(request: web.Request) -> web.Response:
     """
     The day for a spreadsheet.
     """
-    sheet = await _sheet(request)
+    sheet = await sheet_of(request)
     return _file(sheet, as_csv(sheet), "text/csv", "csv")
 
 
@@ -44,33 +44,35 @@ async def read_pdf(request: web.Request) -> web.Response:
     """
     The day for a printer.
     """
-    sheet = await _sheet(request)
+    sheet = await sheet_of(request)
     body = await asyncio.to_thread(request.app[SHEETS].pdf, sheet)
     return _file(sheet, body, "application/pdf", "pdf")
 
 
-def day_of(request: web.Request) -> dt.date | None:
+def day_of(request: web.Request, time: OfficeTime) -> dt.date:
     """
-    The day asked for; None for today. Raises `Problem` for what is no day.
+    The day asked for, or today at the office. Raises `Problem` for what is no day.
     """
     asked = request.query.get("date")
     if asked is None:
-        return None
+        return day_at(time.now, time.timezone)
     try:
         return dt.datetime.strptime(asked, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
     except ValueError:
         raise Problem(problem.BAD_REQUEST, field="date", reason="not a day as YYYY-MM-DD") from None
 
 
-async def _sheet(request: web.Request) -> DaySheet:
+async def sheet_of(request: web.Request) -> DaySheet:
+    """
+    The sheet asked for. Raises `Problem` for whoever may not see it, and for what is no office or no day.
+    """
     office_id = office_of(request)
     must_see(request, office_id)
-    asked = day_of(request)
     async with request.app[DATABASE].connection() as connection:
         time = await desk.read_time(connection, office_id)
         if time is None:
             raise Problem(OFFICE_NOT_FOUND)
-        day = asked or day_at(time.now, time.timezone)
+        day = day_of(request, time)
         lines = await desk.read_sheet(connection, office_id, day, limit=LINES_MAX + 1)
     return DaySheet(
         office_id=office_id,

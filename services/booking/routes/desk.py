@@ -28,7 +28,7 @@ from services.booking.use_cases.visiting import Desk
 
 OFFICE_ID = re.compile(r"[a-z0-9-]{1,64}")
 BOOKING_ID = re.compile(r"rsv_[0-9a-f]{32}")
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500, pattern=r"^[^\x00]+$")]
 """Why, in the officer's own words: for the audit log alone. Nobody's name, nobody's NIK."""
 UNSAFE = (FORBIDDEN, IDEMPOTENCY_KEY_MISSING, IDEMPOTENCY_KEY_REUSED, STILL_RUNNING)
 """What any deed of staff may be refused with."""

@@ -25,6 +25,7 @@ from services.booking.stores.incidents import Incident
 from services.booking.use_cases.incidents import declare
 
 SHOWN_MAX = 200
+EARLIEST, LATEST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (2000, 2200))
 SPAN_MAX = dt.timedelta(days=7)
 """A longer one is declared again: an incident by mistake excuses a whole office."""
 
@@ -81,6 +82,8 @@ async def declare_incident(request: web.Request) -> web.Response:
     who = desk_of(request, asked.reason)
     if asked.starts_at.tzinfo is None or asked.ends_at.tzinfo is None:
         raise Problem(problem.BAD_REQUEST, field="starts_at", reason="a time without its offset")
+    if not EARLIEST < asked.starts_at < LATEST:
+        raise Problem(problem.BAD_REQUEST, field="starts_at", reason="not in this age")
     if not dt.timedelta(0) < asked.ends_at - asked.starts_at <= SPAN_MAX:
         raise Problem(problem.BAD_REQUEST, field="ends_at", reason=f"must be within {SPAN_MAX.days} days of starts_at")
     incident_id = derived("inc", who.office_id, principal_of(request).account_id, idempotency_key(request))

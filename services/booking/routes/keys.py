@@ -5,6 +5,7 @@ What handlers find on the application. Filled by `app.py`.
 from aiohttp import web
 
 from kernel.postgres import Database
+from services.booking.leaves import LeafSigner
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
@@ -12,4 +13,5 @@ from services.booking.use_cases.board import OfficeBoard
 DATABASE = web.AppKey("database", Database)
 BOARD = web.AppKey("board", OfficeBoard)
 TICKETS = web.AppKey("tickets", TicketReader)
+LEAVES = web.AppKey("leaves", LeafSigner)
 SHEETS = web.AppKey("sheets", SheetPrinter)

@@ -29,3 +29,14 @@ LEFT JOIN check_in AS c ON c.booking_id = b.booking_id
 WHERE s.office_id = $1 AND s.date = $2
 ORDER BY s.starts_at, s.session, t.seat, s.service, s.channel
 LIMIT $3;
+
+-- read_revoked --
+-- Bookings of an office's day that were paid, so that there are tickets of them, and are no longer valid.
+-- $1 office_id, $2 date, $3 how many at most
+SELECT b.booking_id, b.state, b.changed_at AS since
+FROM slot AS s
+JOIN booking AS b ON b.slot_id = s.slot_id AND b.ntpn IS NOT NULL
+WHERE s.office_id = $1 AND s.date = $2
+    AND b.state IN ('cancelled', 'expired', 'rescheduled', 'displaced', 'no_show', 'paid_no_seat')
+ORDER BY b.booking_id
+LIMIT $3;

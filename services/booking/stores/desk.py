@@ -15,7 +15,7 @@ from services.booking.domain.desk import How
 from services.booking.domain.lifecycle import State
 from services.booking.stores.statements import SQL
 
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +55,16 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     booking_id: str
     person_id: str
     checked_in_at: dt.datetime | None
+
+
+class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A booking that had a ticket and is no longer valid.
+    """
+
+    booking_id: str
+    state: State
+    since: dt.datetime
 
 
 class OfficeTime(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,3 +116,11 @@ async def read_sheet(connection: Connection, office_id: str, date: dt.date, *, l
     """
     rows = await connection.fetch(SQL.read_day_sheet, office_id, date, limit)
     return [Line(**{**row, "state": State(row["state"])}) for row in rows]
+
+
+async def read_revoked(connection: Connection, office_id: str, date: dt.date, *, limit: int) -> list[Revoked]:
+    """
+    Bookings of an office's day that were paid and are no longer valid.
+    """
+    rows = await connection.fetch(SQL.read_revoked, office_id, date, limit)
+    return [Revoked(**{**row, "state": State(row["state"])}) for row in rows]

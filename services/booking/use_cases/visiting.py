@@ -89,10 +89,16 @@ Answer: TypeAlias = Done | Absent | ElsewhereOrOtherDay | AlreadyCheckedIn | Not
 
 
 async def check_in(
-    connection: Connection, booking_id: str, desk_of: Desk, *, how: How, at: dt.datetime | None = None
+    connection: Connection,
+    booking_id: str,
+    desk_of: Desk,
+    *,
+    how: How,
+    at: dt.datetime | None = None,
+    seen_by: str | None = None,
 ) -> Answer:
     """
-    A family is at the desk. `at` is when it was, if that was noted offline; else it is now.
+    A family is at the desk. `at` and `seen_by` are when it was and who saw it, if that was noted offline.
     """
     record = (await bookings.lock(connection, [booking_id])).get(booking_id)
     if record is None:
@@ -106,12 +112,14 @@ async def check_in(
         return ElsewhereOrOtherDay(record, at_office=True)
     if record.state is not State.CONFIRMED:
         return NotPossible(record)
-    seen = CheckIn(at=seen_at, by_account=desk_of.actor, how=how)
+    seen = CheckIn(at=seen_at, by_account=seen_by or desk_of.actor, how=how)
     [after] = await bookings.move(
         connection, [Step(booking_id=booking_id)], to=State.CHECKED_IN, come_from=(State.CONFIRMED,)
     )
     await desk.note(connection, booking_id, seen)
-    await _tell(connection, after, desk_of, action="check_in_booking", details={"how": how.value})
+    await _tell(
+        connection, after, desk_of, action="check_in_booking", details={"how": how.value, "seen_by": seen.by_account}
+    )
     return Done(after, seen)
 
 
