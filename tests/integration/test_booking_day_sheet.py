@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.booking.routes import day_sheet
 from tests.integration.booking_desk import Client, as_staff, check_in, confirm, desk_client, shift
 from tests.integration.booking_room import Room, booking_id, booking_room
 
@@ -144,6 +145,22 @@ async def test_a_spreadsheet_runs_nothing_it_is_given(room: Room, client: Client
     }
     assert [] == [cell for row in rows for cell in row.values() if cell.startswith(("=", "+", "-", "@"))]
     assert response.headers["Content-Disposition"].startswith('attachment; filename="bandung-20')
+
+
+@pytest.mark.usefixtures("full")
+async def test_a_sheet_that_was_cut_says_so(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Everything has a limit, and nobody takes a part for the whole.
+    """
+    officer = as_staff("officer:bandung")
+    monkeypatch.setattr(day_sheet, "PRINTED_LINES_MAX", 2)
+    printed = await client.get(f"{PATH}.pdf", headers=officer)
+    listed = await client.get(f"{PATH}.csv", headers=officer)
+    monkeypatch.setattr(day_sheet, "LINES_MAX", 3)
+    cut = await (await client.get(PATH, headers=officer)).json()
+
+    assert ("false", "true") == (printed.headers["X-Complete"], listed.headers["X-Complete"])
+    assert (False, 3) == (cut["complete"], len(cut["lines"]))
 
 
 @pytest.mark.usefixtures("full")

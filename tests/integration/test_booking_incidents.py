@@ -11,7 +11,12 @@ import pytest
 from aiohttp import ClientResponse
 
 from contracts.events import BookingNoShow, BookingPardoned
+from services.booking.domain.lifecycle import State
+from services.booking.stores import bookings
+from services.booking.stores import incidents as store
+from services.booking.stores.bookings import Step
 from services.booking.use_cases import incidents, no_shows
+from tests.conftest import Eventually
 from tests.integration.booking_desk import Client, act, as_staff, audit_lines, confirm, desk_client, shift
 from tests.integration.booking_room import Room, booking_id, booking_room
 
@@ -159,6 +164,31 @@ async def test_a_sweep_and_an_incident_at_the_same_moment_block_nobody(room: Roo
 
     assert 20 == await room.count("SELECT count(*) FROM booking WHERE state = 'no_show' AND pardoned_at IS NOT NULL")
     assert 20 == (await room.told()).count("booking.pardoned.v1")
+
+
+async def test_an_incident_waits_for_the_sweep_under_way(room: Room, client: Client, eventually: Eventually) -> None:
+    """
+    A sweep that has looked for incidents and found none may still block; who it blocks is pardoned as it is declared.
+    """
+    await confirm(room, "one")
+    await shift(room, 1)
+    hours = await _hours(room, room.slot_id)
+
+    async def waits() -> bool:
+        sql = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'booking.incident'::regclass"
+        return 1 == await room.count(sql)
+
+    async with room.db.transaction() as connection:
+        over = await store.slots_over(connection, grace_seconds=0)
+        missed = await store.lock_missed(connection, over, block_days=30, limit=10)
+        declaring = asyncio.create_task(_declare(client, hours))
+        await eventually(waits)
+        steps = [Step(booking_id=one.booking_id, blocked_until=one.blocked_until) for one in missed]
+        await bookings.move(connection, steps, to=State.NO_SHOW, come_from=(State.CONFIRMED,))
+    declared = await declaring
+
+    assert [False] == [one.excused for one in missed]
+    assert 1 == (await declared.json())["pardoned"]
 
 
 async def test_an_incident_is_declared_once_and_listed(room: Room, client: Client) -> None:
