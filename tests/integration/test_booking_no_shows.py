@@ -92,7 +92,7 @@ async def test_nobody_is_blocked_before_the_last_session_and_its_grace_are_over(
     A morning's booking waits for the office's whole day: queues run late.
     """
     await confirm(room, "one")
-    await _end_day(room, -60)
+    await _end_day(room, -3600)
     before_the_end = await _sweep(room)
     await _end_day(room, 600)
     within_grace = await _sweep(room, grace_seconds=1200)
@@ -205,6 +205,24 @@ async def test_an_officer_pardons_on_appeal(room: Room, client: Client) -> None:
         row["state"]
         for row in await _rows(room, "SELECT state FROM booking_history WHERE booking_id = $1 ORDER BY version")
     ]
+
+
+async def test_the_family_sees_until_when_it_is_blocked_and_that_it_is_pardoned(room: Room, client: Client) -> None:
+    """
+    Its own booking says so, in the office's time.
+    """
+    await confirm(room, "one")
+    await shift(room, 1)
+    await _sweep(room)
+    async with room.db.connection() as connection:
+        await connection.execute("UPDATE booking SET account_id = 'acc_officer'")
+    blocked = await (await client.get(f"/v1/bookings/{booking_id('one')}", headers=as_staff())).json()
+    await act(client, f"bookings/{booking_id('one')}/pardon", body={"reason": "was in hospital"})
+    pardoned = await (await client.get(f"/v1/bookings/{booking_id('one')}", headers=as_staff())).json()
+
+    assert ("no_show", "00:00:00+07:00") == (blocked["state"], blocked["blocked_until"].partition("T")[2])
+    assert "pardoned_at" not in blocked
+    assert pardoned["pardoned_at"].endswith("+07:00")
 
 
 async def test_who_is_not_blocked_is_not_pardoned(room: Room, client: Client) -> None:
