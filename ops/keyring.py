@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from kernel.auth.tokens import signing_key
 from ops.state import write_atomically
 
 
@@ -25,6 +26,7 @@ _DRAWN: Final = {
     "PASS_KEYS": lambda: f"k1:{_key()}",
     "BANK_SECRETS": lambda: f"sandbox:{_key()}",
     "TICKET_SIGNING_KEY": _key,
+    "LEAF_SIGNING_KEY": _key,
 }
 
 NAMES: Final = tuple(_DRAWN)
@@ -32,7 +34,7 @@ NAMES: Final = tuple(_DRAWN)
 OF_ROOM: Final = {
     "identity": ("VAULT_KEYS", "NIK_INDEX_KEY", "JWT_SIGNING_KEY", "PASS_KEYS"),
     "quota": ("PASS_KEYS",),
-    "booking": (),
+    "booking": ("LEAF_SIGNING_KEY",),
     "payment": ("BANK_SECRETS",),
     "notify": ("TICKET_SIGNING_KEY",),
 }
@@ -53,9 +55,13 @@ def load(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
 
 def without_others(room: str, environment: Mapping[str, str]) -> dict[str, str]:
     """
-    The environment as `room` may see it.
+    The environment as `room` may see it. Who checks what another room signs gets the public half of its key.
     """
-    return {name: value for name, value in environment.items() if name not in NAMES or name in OF_ROOM[room]}
+    allowed = {name: value for name, value in environment.items() if name not in NAMES or name in OF_ROOM[room]}
+    ticket_seed = environment.get("TICKET_SIGNING_KEY")
+    if room == "booking" and ticket_seed and not allowed.get("TICKET_PUBLIC_KEYS"):
+        allowed["TICKET_PUBLIC_KEYS"] = str(signing_key(ticket_seed, variable="TICKET_SIGNING_KEY").as_dict()["x"])
+    return allowed
 
 
 def _read(path: Path) -> dict[str, str]:

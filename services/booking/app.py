@@ -8,7 +8,7 @@ import datetime as dt
 
 from kernel import inbox
 from kernel.auth.authenticator import HeaderAuthenticator
-from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
+from kernel.auth.tokens import TokenVerifier, keep_keys_fresh, signing_key
 from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.kafka.consumer import Consumer
@@ -17,10 +17,13 @@ from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.booking import consumers
+from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, COUNTER, DATABASE
+from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, SHEETS, TICKETS
 from services.booking.settings import ApiSettings, WorkerSettings
-from services.booking.use_cases import waitlisting
+from services.booking.sheets import SheetPrinter
+from services.booking.tickets import TicketReader, public_keys
+from services.booking.use_cases import no_shows, waitlisting
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.expiring import sweep_for_ever
@@ -47,6 +50,9 @@ async def api(process: Process) -> None:
     app[DATABASE] = db
     app[BOARD] = OfficeBoard(db)
     app[COUNTER] = settings.counter
+    app[TICKETS] = TicketReader(public_keys(settings.ticket_public_keys))
+    app[SHEETS] = SheetPrinter()
+    app[LEAVES] = LeafSigner(signing_key(settings.leaf_signing_key, variable="LEAF_SIGNING_KEY"))
     process.serve(app, settings.http)
 
 
@@ -69,6 +75,10 @@ async def worker(process: Process) -> None:
     process.spawn("expiry", sweep_for_ever(db))
     process.spawn("wishes", remind_for_ever(db))
     process.spawn("waitlist", waitlisting.sweep_for_ever(db))
+    missed = no_shows.sweep_for_ever(
+        db, block_days=settings.no_show_block_days, grace_seconds=settings.no_show_grace_seconds
+    )
+    process.spawn("no-shows", missed)
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 
     async def consuming() -> bool:

@@ -21,6 +21,9 @@ waitlist_offers = counter(
     "booking_waitlist_offers_total", "Offers to the waitlist, and what became of them.", ("outcome",)
 )
 _offered: Final = waitlist_offers.labels("offered")
+check_ins = counter("booking_check_ins_total", "Families checked in, by what they were found by.", ("how",))
+_no_shows = counter("booking_no_shows_total", "Bookings nobody came for: blocked, or excused.", ("outcome",))
+_blocked, _excused = _no_shows.labels("blocked"), _no_shows.labels("excused")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 
@@ -38,3 +41,11 @@ def count_offers(offers: int) -> None:
     Count offers after their commit.
     """
     _offered.inc(offers)
+
+
+def count_no_shows(*, blocked: int, excused: int) -> None:
+    """
+    Count what a sweep ended, after its commit.
+    """
+    _blocked.inc(blocked)
+    _excused.inc(excused)

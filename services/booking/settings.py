@@ -6,7 +6,9 @@ Loaded once by `app.py` and `__main__.py`.
 
 import dataclasses
 
+from kernel.auth.tokens import signing_key
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
+from services.booking.tickets import public_keys
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,18 @@ class ApiSettings:
     counter: CounterSettings
     jwks_url: str = variable("JWKS_URL")
     """Where identity publishes the keys that check tokens."""
+    ticket_public_keys: str = variable("TICKET_PUBLIC_KEYS", default="")
+    """The `x` of every key at notify's `/v1/ticket-keys`, commas between. Empty: tickets cannot be read at the desk."""
+
+    leaf_signing_key: str = variable("LEAF_SIGNING_KEY", secret=True)
+    """Base64 of a 32-byte Ed25519 seed: signs what a desk keeps for hours without a network."""
+
+    def __post_init__(self) -> None:
+        """
+        Refuse what is no key.
+        """
+        signing_key(self.leaf_signing_key, variable="LEAF_SIGNING_KEY")
+        public_keys(self.ticket_public_keys)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,10 @@ class WorkerSettings:
     """Quota's: of each it is said how far it is recorded, also when nothing is."""
     waitlist_hold_seconds: int = variable("WAITLIST_HOLD_SECONDS", default=1800, at_least=60, at_most=86_400)
     """So long an offer to the waitlist can be paid; then it passes on. Long enough to read a mail."""
+    no_show_block_days: int = variable("NO_SHOW_BLOCK_DAYS", default=30, at_least=0, at_most=3650)
+    """So many days after the day of the visit the people of a no-show may reserve again."""
+    no_show_grace_seconds: float = variable("NO_SHOW_GRACE_SECONDS", default=3600.0, at_least=0, at_most=604_800)
+    """A day is over so long after its last session: families still being called are no no-shows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,13 @@ class Composer:
             }
         if payload.amount_rupiah is not None:
             words["amount"] = wording.rupiah(payload.amount_rupiah, locale)
-        for name in ("billing_code", "virtual_account", "ntpn"):
+        if payload.blocked_until_ms is not None:
+            words["blocked_until"] = wording.moment(payload.blocked_until_ms, zone, locale)
+        if payload.pick_up_on is not None:
+            words["pick_up_on"] = wording.day(payload.pick_up_on, locale)
+        if payload.reason is not None:
+            words |= {"ground": payload.reason, "missing": wording.document(payload.reason, locale)}
+        for name in ("billing_code", "virtual_account", "ntpn", "moved_to"):
             if (value := getattr(payload, name)) is not None:
                 words[name] = value
         if payload.activation_token is not None and payload.activate_by_ms is not None:

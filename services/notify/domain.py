@@ -21,7 +21,12 @@ from contracts.events import (
     BookingConfirmed,
     BookingDisplaced,
     BookingExpired,
+    BookingIncomplete,
+    BookingNoShow,
     BookingPaidNoSeat,
+    BookingPardoned,
+    BookingReady,
+    BookingRescheduled,
     Event,
 )
 
@@ -50,6 +55,11 @@ class Template(enum.Enum):
     CANCELLED = "cancelled"
     PAID_NO_SEAT = "paid_no_seat"
     DISPLACED = "displaced"
+    RESCHEDULED = "rescheduled"
+    NO_SHOW = "no_show"
+    PARDONED = "pardoned"
+    INCOMPLETE = "incomplete"
+    READY = "ready"
 
 
 _TEMPLATES: Final[dict[type[Event], Template]] = {
@@ -59,7 +69,14 @@ _TEMPLATES: Final[dict[type[Event], Template]] = {
     BookingCancelled: Template.CANCELLED,
     BookingPaidNoSeat: Template.PAID_NO_SEAT,
     BookingDisplaced: Template.DISPLACED,
+    BookingRescheduled: Template.RESCHEDULED,
+    BookingNoShow: Template.NO_SHOW,
+    BookingPardoned: Template.PARDONED,
+    BookingIncomplete: Template.INCOMPLETE,
+    BookingReady: Template.READY,
 }
+_WORDED: Final = (BookingIncomplete, BookingPardoned)
+"""Their reason is one of booking's words, and worded in the mail. Other reasons may be anybody's sentence."""
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,6 +89,10 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     virtual_account: str | None = None
     amount_rupiah: int | None = None
     ntpn: str | None = None
+    moved_to: str | None = None
+    blocked_until_ms: int | None = None
+    pick_up_on: str | None = None
+    reason: str | None = None
     activation_token: str | None = None
     activate_by_ms: int | None = None
 
@@ -96,7 +117,7 @@ def letter_of(event: Event) -> Letter | None:
         return _activation(event)
     template = _TEMPLATES.get(type(event))
     booking: Booking | None = getattr(event, "booking", None)
-    if template is None or booking is None:
+    if template is None or booking is None or _blocks_nobody(event):
         return None
     return Letter(
         message_id=f"<{template.value}.{booking.booking_id}@antrean>",
@@ -109,8 +130,17 @@ def letter_of(event: Event) -> Letter | None:
             virtual_account=getattr(event, "virtual_account", None),
             amount_rupiah=getattr(event, "amount_rupiah", None),
             ntpn=getattr(event, "ntpn", None),
+            moved_to=getattr(event, "moved_to", None),
+            blocked_until_ms=getattr(event, "blocked_until_ms", None),
+            pick_up_on=getattr(event, "pick_up_on", None),
+            reason=event.reason if isinstance(event, _WORDED) else None,
         ),
     )
+
+
+def _blocks_nobody(event: Event) -> bool:
+    # Missed in the hours of an incident: the pardon that follows is the news.
+    return isinstance(event, BookingNoShow) and event.blocked_until_ms <= event.at_ms
 
 
 def _activation(event: AccountRegistered) -> Letter:

@@ -20,6 +20,23 @@ _SERVICES: Final = {
     "id": {"regular": "Paspor biasa", "electronic": "Paspor elektronik"},
     "en": {"regular": "Regular passport", "electronic": "Electronic passport"},
 }
+_DOCUMENTS: Final = {
+    "id": {
+        "identity_card": "KTP elektronik",
+        "family_card": "kartu keluarga (KK)",
+        "birth_certificate": "akta kelahiran, ijazah, atau buku nikah",
+        "old_passport": "paspor lama",
+        "parents_consent": "surat persetujuan orang tua",
+    },
+    "en": {
+        "identity_card": "identity card (KTP)",
+        "family_card": "family card (KK)",
+        "birth_certificate": "birth certificate, diploma or marriage book",
+        "old_passport": "old passport",
+        "parents_consent": "consent of the parents",
+    },
+}
+_ANOTHER_DOCUMENT: Final = {"id": "dokumen lain; petugas sudah menyebutkannya", "en": "another one, as you were told"}
 _AND: Final = {"id": "dan", "en": "and"}
 _CLOCK: Final = {"id": "%H.%M", "en": "%H:%M"}
 
@@ -69,3 +86,10 @@ def service(key: str, locale: str) -> str:
     Paspor biasa; the key itself for a service nobody has worded yet.
     """
     return _SERVICES[locale].get(key, key)
+
+
+def document(key: str, locale: str) -> str:
+    """
+    Kartu keluarga (KK); for a document nobody has worded yet, that there is one.
+    """
+    return _DOCUMENTS[locale].get(key, _ANOTHER_DOCUMENT[locale])

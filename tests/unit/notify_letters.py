@@ -14,7 +14,12 @@ from contracts.events import (
     BookingConfirmed,
     BookingDisplaced,
     BookingExpired,
+    BookingIncomplete,
+    BookingNoShow,
     BookingPaidNoSeat,
+    BookingPardoned,
+    BookingReady,
+    BookingRescheduled,
     Event,
 )
 from kernel.auth.tokens import signing_key
@@ -94,6 +99,13 @@ def event_of(template: Template, told: Booking | None = None) -> Event:
         Template.CANCELLED: BookingCancelled(booking=told, at_ms=1, reason="holder"),
         Template.PAID_NO_SEAT: BookingPaidNoSeat(booking=told, at_ms=1, **paid),
         Template.DISPLACED: BookingDisplaced(booking=told, at_ms=1, reason="seat_taken"),
+        Template.RESCHEDULED: BookingRescheduled(
+            booking=told, at_ms=1, moved_to=derived("rsv", "next"), reason="a sentence of Mr. Budi's"
+        ),
+        Template.NO_SHOW: BookingNoShow(booking=told, at_ms=1, blocked_until_ms=PAY_BY_MS),
+        Template.PARDONED: BookingPardoned(booking=told, at_ms=1, reason="incident"),
+        Template.INCOMPLETE: BookingIncomplete(booking=told, at_ms=1, reason="family_card"),
+        Template.READY: BookingReady(booking=told, at_ms=1, pick_up_on="2026-12-03"),
     }
     return events[template]
 

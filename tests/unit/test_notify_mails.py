@@ -9,9 +9,10 @@ from email.message import EmailMessage
 
 import pytest
 
-from contracts.events import BookingHeld
+from contracts.events import BookingHeld, BookingIncomplete, BookingNoShow, BookingPardoned
+from kernel.ids import derived
 from services.notify.composer import TEMPLATES, Composer
-from services.notify.domain import LOCALES, Template, letter_of, retry_seconds
+from services.notify.domain import LOCALES, Letter, Template, letter_of, retry_seconds
 from tests.unit.notify_letters import ACCOUNT, NTPN, PAY_BY_MS, booking, composer, event_of, letter
 
 EVERY_MAIL = [(template, locale) for template in Template for locale in LOCALES]
@@ -23,7 +24,11 @@ def writer() -> Composer:
 
 
 def _mail(writer: Composer, template: Template, locale: str) -> EmailMessage:
-    raw = writer.compose(letter(template), email="reader@example.id", locale=locale, now_ms=PAY_BY_MS)
+    return _written(writer, letter(template), locale)
+
+
+def _written(writer: Composer, told: Letter, locale: str) -> EmailMessage:
+    raw = writer.compose(told, email="reader@example.id", locale=locale, now_ms=PAY_BY_MS)
     parsed = email.message_from_bytes(raw, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -116,6 +121,57 @@ def test_the_confirmation_carries_the_appointment_and_its_papers(
     assert {"qr.png": "image/png", "ticket.pdf": "application/pdf", "ticket.ics": "text/calendar"} == files
     assert 'src="cid:qr@antrean"' in page
     assert ["<qr@antrean>"] == [part["Content-ID"] for part in mail.walk() if part["Content-ID"]]
+
+
+@pytest.mark.parametrize(
+    ("template", "locale", "said"),
+    [
+        (Template.RESCHEDULED, "id", (derived("rsv", "next"), derived("rsv", "one"), "tidak perlu membayar lagi")),
+        (Template.RESCHEDULED, "en", (derived("rsv", "next"), derived("rsv", "one"), "need not pay again")),
+        (Template.NO_SHOW, "id", ("Jumat, 27 November 2026 16.00 WITA", "Senin, 30 November 2026")),
+        (Template.NO_SHOW, "en", ("Friday, 27 November 2026 16:00 WITA", "an officer can lift this block")),
+        (Template.PARDONED, "id", ("kantor tidak dapat melayani",)),
+        (Template.PARDONED, "en", ("the office could not serve",)),
+        (Template.INCOMPLETE, "id", ("kartu keluarga (KK)", "Anda tidak diblokir")),
+        (Template.INCOMPLETE, "en", ("family card (KK)", "You are not blocked")),
+        (Template.READY, "id", ("mulai Kamis, 3 Desember 2026", "Kota Makassar")),
+        (Template.READY, "en", ("from Thursday, 3 December 2026 on", "Kota Makassar")),
+    ],
+)
+def test_the_mails_of_the_visit_say_what_comes_next(
+    writer: Composer, template: Template, locale: str, said: tuple[str, ...]
+) -> None:
+    """
+    The other booking, the end of the block, the missing document, the day to fetch the passport.
+    """
+    plain, page = _words(_mail(writer, template, locale))
+
+    assert [] == [fact for fact in said if fact not in plain or fact not in page]
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_sentence_of_staff_stands_in_no_mail(writer: Composer, locale: str) -> None:
+    """
+    Whoever wrote it may have named somebody; a word nobody knows is not repeated either.
+    """
+    strange = BookingIncomplete(booking=booking("strange"), at_ms=1, reason="Mr. Budi's card")
+    told = letter_of(strange)
+    assert told is not None
+
+    assert "Budi" not in " ".join(_words(_written(writer, told, locale)))
+    assert "Budi" not in " ".join(_words(_mail(writer, Template.RESCHEDULED, locale)))
+
+
+def test_who_missed_an_office_that_could_not_serve_is_told_of_the_pardon_alone(writer: Composer) -> None:
+    """
+    A block that is over as it begins is no news; an officer's pardon and an incident's read differently.
+    """
+    over = BookingNoShow(booking=booking(), at_ms=PAY_BY_MS, blocked_until_ms=PAY_BY_MS)
+    appeal = letter_of(BookingPardoned(booking=booking(), at_ms=1, reason="appeal"))
+    assert appeal is not None
+
+    assert letter_of(over) is None
+    assert "An officer has lifted the block" in _words(_written(writer, appeal, "en"))[0]
 
 
 def test_what_comes_from_outside_is_escaped_in_html(writer: Composer) -> None:

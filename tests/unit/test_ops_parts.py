@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kernel.auth.tokens import signing_key
 from ops import environment, gateway, kafka, keyring, postgres, programs, services
 from ops.blueprint import usual_ports
 from ops.errors import StackError
 from ops.state import VERSION, StateDir, running_environment
+from services.notify.tickets import TicketSigner
 
 
 def test_secrets_are_drawn_once_and_kept_for_their_owner_only(tmp_path: Path) -> None:
@@ -48,16 +50,31 @@ def test_a_given_secret_wins_and_is_not_written_down(tmp_path: Path) -> None:
     assert "k9:given" not in file.read_text()
 
 
-def test_no_room_gets_another_rooms_secret() -> None:
+def test_no_room_gets_another_rooms_secret(tmp_path: Path) -> None:
     """
     The vault's key is identity's alone.
     """
-    everything = dict.fromkeys(keyring.NAMES, "secret") | {"VALKEY_URL": "redis://x"}
+    drawn = keyring.load(tmp_path / "secrets.env", {"BANK_SECRETS": "secret"})
+    everything = {**drawn, "VALKEY_URL": "redis://x"}
 
     assert {"identity"} == {
         room for room in keyring.OF_ROOM if "VAULT_KEYS" in keyring.without_others(room, everything)
     }
     assert {"VALKEY_URL": "redis://x", "BANK_SECRETS": "secret"} == keyring.without_others("payment", everything)
+
+
+def test_booking_gets_the_public_half_of_the_tickets_key(tmp_path: Path) -> None:
+    """
+    What notify signs can be checked at the desk, and nothing can be signed there; a given list wins.
+    """
+    drawn = keyring.load(tmp_path / "secrets.env", {})
+    booking = keyring.without_others("booking", drawn)
+    signer = TicketSigner(signing_key(drawn["TICKET_SIGNING_KEY"], variable="TEST"))
+    given = keyring.without_others("booking", {**drawn, "TICKET_PUBLIC_KEYS": "other"})
+
+    assert {"TICKET_PUBLIC_KEYS": signer.public_key().x, "LEAF_SIGNING_KEY": drawn["LEAF_SIGNING_KEY"]} == booking
+    assert "other" == given["TICKET_PUBLIC_KEYS"]
+    assert "TICKET_PUBLIC_KEYS" not in keyring.without_others("payment", drawn)
 
 
 def test_the_environment_points_at_the_stacks_own_ports() -> None:

@@ -1,11 +1,24 @@
 """
-The doors people ask by: offices for everyone, bookings for their holder.
+The doors people ask by: offices for everyone, bookings for their holder, the desk for officers.
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES
 from services.booking.routes.counter import COUNTER_ROUTES
+from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
+from services.booking.routes.incidents import INCIDENT_ROUTES
+from services.booking.routes.leaves import LEAF_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
+from services.booking.routes.visits import VISIT_ROUTES
 from services.booking.routes.waitlist import WAITLIST_ROUTES
 
-ROUTES = (*OFFICE_ROUTES, *BOOKING_ROUTES, *COUNTER_ROUTES, *WAITLIST_ROUTES)
+ROUTES = (
+    *OFFICE_ROUTES,
+    *BOOKING_ROUTES,
+    *COUNTER_ROUTES,
+    *WAITLIST_ROUTES,
+    *VISIT_ROUTES,
+    *DAY_SHEET_ROUTES,
+    *INCIDENT_ROUTES,
+    *LEAF_ROUTES,
+)
 """The table that is served and documented."""

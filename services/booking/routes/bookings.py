@@ -81,6 +81,10 @@ class BookingAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     amount_rupiah: int | None = None
     ntpn: str | None = None
     reason: str | None = None
+    pick_up_on: dt.date | None = None
+    blocked_until: str | None = None
+    """Of a no-show: its people may reserve again from then on, or since `pardoned_at`."""
+    pardoned_at: str | None = None
 
 
 class BookingsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,6 +201,9 @@ def _answer_for(told: Told) -> BookingAnswer:
         amount_rupiah=record.amount_rupiah,
         ntpn=record.ntpn,
         reason=record.reason,
+        pick_up_on=record.pick_up_on,
+        blocked_until=in_zone(record.blocked_until, visit.timezone) if record.blocked_until else None,
+        pardoned_at=in_zone(record.pardoned_at, visit.timezone) if record.pardoned_at else None,
     )
 
 

@@ -1,0 +1,49 @@
+-- read_slots_over --
+-- Slots whose office has ended its day some time ago and where somebody is still awaited. Steps over the index from one
+-- such slot to the next: past slots, which nobody is awaited in, cost nothing. $1 seconds of grace
+WITH RECURSIVE awaited (slot_id) AS (
+    (SELECT slot_id FROM booking WHERE state = 'confirmed' ORDER BY slot_id LIMIT 1)
+    UNION ALL
+    SELECT (
+        SELECT b.slot_id FROM booking AS b
+        WHERE b.state = 'confirmed' AND b.slot_id > a.slot_id
+        ORDER BY b.slot_id
+        LIMIT 1
+    )
+    FROM awaited AS a
+    WHERE a.slot_id IS NOT NULL
+), ended AS (
+    SELECT s.slot_id, s.office_id, s.date
+    FROM awaited
+    JOIN slot AS s USING (slot_id)
+    WHERE s.ends_at <= clock_timestamp() - make_interval(secs => $1)
+), day AS (
+    SELECT s.office_id, s.date, max(s.ends_at) AS ends_at
+    FROM (SELECT DISTINCT office_id, date FROM ended) AS e
+    JOIN slot AS s USING (office_id, date)
+    GROUP BY s.office_id, s.date
+)
+SELECT e.slot_id
+FROM ended AS e
+JOIN day AS d USING (office_id, date)
+WHERE d.ends_at <= clock_timestamp() - make_interval(secs => $1)
+ORDER BY e.slot_id;
+
+-- keep_incidents_still --
+-- No incident is declared between reading which there are and blocking those it would cover.
+LOCK TABLE incident IN SHARE MODE;
+
+-- lock_missed --
+-- Confirmed bookings of these slots, locked; those a desk has in hand are left to it. Says until when each is blocked,
+-- by the calendar of the office, and whether the office could not serve. $1 slot_ids, $2 days, $3 how many at most
+SELECT b.booking_id, (s.date + $2::integer)::timestamp AT TIME ZONE s.timezone AS blocked_until,
+    s.closed OR EXISTS (
+        SELECT FROM incident AS i
+        WHERE i.office_id = s.office_id AND i.starts_at < s.ends_at AND i.ends_at > s.starts_at
+    ) AS excused
+FROM booking AS b
+JOIN slot AS s USING (slot_id)
+WHERE b.state = 'confirmed' AND b.slot_id = ANY ($1::text[])
+ORDER BY b.slot_id, b.booking_id
+LIMIT $3
+FOR UPDATE OF b SKIP LOCKED;
