@@ -358,6 +358,20 @@ async def test_a_crash_after_any_step_is_completed_by_the_next_telling(room: Roo
     assert (8, 2, 0) == await _books(room, LATER)
 
 
+async def test_a_claim_that_comes_too_late_for_its_places_is_given_back(room: Room) -> None:
+    """
+    A crash after the first step, and a next telling after its time: refused, and the account is free.
+    """
+    one = wish(SLOT)
+    await room.wishes.claim([one])
+    late = wish(SLOT, account_id=one.account_id, booking_id=one.booking_id, good_until_ms=1)
+    answer = await _decide(room, late)
+
+    assert (Became.REFUSED, "too_late") == (answer.became, answer.why)
+    assert (None, None) == await _claims(room, one.account_id)
+    assert (10, 0, 0) == await _books(room, SLOT)
+
+
 async def test_nobody_gets_in_between_while_a_move_is_undecided(room: Room) -> None:
     """
     Where the old reservation ends between the steps, the wish inherits the account at once.

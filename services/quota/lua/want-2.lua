@@ -8,7 +8,7 @@
   here later, so it can never have places in two partitions however often it is told.
 
   KEYS[1] seq      hash  epoch, seq, stopped; the other keys are in the batch, all of its tag
-  KEYS[2] refused  zset  wishes passed over here, by when they were good until
+  KEYS[2] refused  zset  wishes passed over here, by when: for longer than any is good for
 
   ARGV[1] batch          msgpack: see places; one ask for each slot, tried in order; its own two mean nothing
   ARGV[2] seats          msgpack: numbers of the first slot to be had if they are free
@@ -109,5 +109,5 @@ if is_last then
   })
 end
 redis.call("ZREMRANGEBYSCORE", refused_key, "-inf", at_ms - REMEMBERED_MS)
-redis.call("ZADD", refused_key, ARGV[4], member)
+redis.call("ZADD", refused_key, at_ms, member)
 return {is_last and -2 or -1, "", why}
