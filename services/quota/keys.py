@@ -145,7 +145,7 @@ class Keys:
 
     def refused(self, partition: int) -> str:
         """
-        Sorted set: wishes of booking that found nothing in the partition, by when: remembered longer than any is good for.
+        Sorted set: wishes of booking that found nothing in the partition, by when.
         """
         return f"{{q{partition:02d}}}:refused"
 

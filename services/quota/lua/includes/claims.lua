@@ -1,7 +1,7 @@
 -- @include "unpacked"
 -- What an account is reserved for, as one msgpack map under the account's own tag:
 --   account = {reservation_id, key_hash, slot_id, attempt}   the active reservation
---   heir    = {reservation_id, key_hash, slot_id, attempt}   who has the account after the active one, while that is undecided
+--   heir    = {reservation_id, key_hash, slot_id, attempt}   who has it after the active one, if it gets places
 --   last    = {reservation_id, key_hash, slot_id}            the one before it, ended
 --   persons = {person_id = "block:<until_ms>:<reservation_id>" or the reservation_id that has the person elsewhere}
 -- A person belongs to one account, so the account's claim is the claim of its persons; only
