@@ -8,7 +8,7 @@ one generator of findings; a rule that cannot find anything is no rule.
 import collections
 from collections.abc import Iterator
 
-from ops.audit.evidence import ACTIVE, HOLDING, Evidence, Hold
+from ops.audit.evidence import ACTIVE, HOLDING, UNPAID, Evidence, Hold
 from ops.audit.findings import Finding, Kind, Store
 from ops.audit.replay import check_events
 
@@ -123,7 +123,7 @@ def _bookings_are_held(evidence: Evidence) -> Iterator[Finding]:
         hold = evidence.holds.get(row.booking_id)
         if hold is None or hold.state not in HOLDING:
             yield _lost(Store.VALKEY, row.booking_id, f"{row.state} in Postgres, {_state(hold)} in Valkey")
-        elif (hold.state == "confirmed") != (row.state not in {"held", "awaiting_payment"}):
+        elif (hold.state == "confirmed") != (row.state not in UNPAID):
             yield Finding(
                 kind=Kind.UNBALANCED,
                 store=Store.VALKEY,
@@ -148,7 +148,7 @@ def _acknowledgements_stand(evidence: Evidence) -> Iterator[Finding]:
 def _payments_stand(evidence: Evidence) -> Iterator[Finding]:
     for payment in evidence.payments:
         row = evidence.bookings.get(payment.booking_id)
-        if row is None or row.state in {"held", "awaiting_payment", "expired", "cancelled"}:
+        if row is None or row.state in UNPAID | {"expired", "cancelled"}:
             state = "unknown" if row is None else row.state
             yield _lost(Store.POSTGRES, payment.booking_id, f"paid with {payment.ntpn}, and the booking is {state}")
 

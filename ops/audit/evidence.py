@@ -14,8 +14,19 @@ from ops.release.tally import Acknowledged
 
 HOLDING = frozenset({"held", "confirmed"})
 """States of a hold in Valkey that keep places."""
-ACTIVE = frozenset({"held", "awaiting_payment", "confirmed", "checked_in", "served", "incomplete"})
-"""States of a booking in Postgres that keep places."""
+UNPAID = frozenset({"held", "awaiting_payment"})
+"""States of a booking in Postgres that are on their way: its hold is `held` in Valkey."""
+ACTIVE = UNPAID | {
+    "confirmed",
+    "checked_in",
+    "served",
+    "incomplete",
+    "no_show",
+    "processing",
+    "ready",
+    "collected",
+}
+"""States of a booking in Postgres that keep places. All but the unpaid ones are `confirmed` in Valkey."""
 
 
 class SlotCount(msgspec.Struct, frozen=True, kw_only=True):

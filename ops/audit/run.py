@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from ops.audit.collect import collect
 from ops.audit.compare import judge
-from ops.audit.evidence import Evidence
+from ops.audit.evidence import UNPAID, Evidence
 from ops.audit.findings import Finding
 from ops.release.tally import Acknowledged
 
 LOOK_AGAIN_SECONDS = 2.0
-SETTLED = frozenset({"confirmed", "expired", "cancelled", "paid_no_seat", "displaced"})
 
 
 async def audit(
@@ -30,7 +29,7 @@ async def audit(
     while True:
         evidence = await collect(env, acknowledged)
         findings = judge(evidence)
-        restless = settle and any(row.state not in SETTLED for row in evidence.bookings.values())
+        restless = settle and any(row.state in UNPAID for row in evidence.bookings.values())
         if (not findings and not restless) or asyncio.get_running_loop().time() >= give_up_at:
             return evidence, findings
         await asyncio.sleep(LOOK_AGAIN_SECONDS)

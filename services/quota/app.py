@@ -40,6 +40,7 @@ from services.quota.stores.opening import open_valkey
 from services.quota.stores.outbox import Outbox
 from services.quota.stores.passes import Stepped, Whole
 from services.quota.stores.valkey import Valkey
+from services.quota.stores.wishes import Wishes
 from services.quota.use_cases.availability import Availability
 from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
@@ -48,6 +49,7 @@ from services.quota.use_cases.looking_after import Sweep, Watch
 from services.quota.use_cases.reservations import Reservations
 from services.quota.use_cases.streaming import Streams
 from services.quota.use_cases.telling import Relay
+from services.quota.use_cases.wishing import Wishing
 
 
 async def api(process: Process) -> None:
@@ -110,7 +112,7 @@ async def api(process: Process) -> None:
 
 async def worker(process: Process) -> None:
     """
-    Follows booking, looks after claims, shows the books.
+    Follows booking and takes the places it wants, looks after claims, shows the books.
     """
     given = settings_of(WorkerSettings)
     settings, returns = given.backstage, given.returns
@@ -120,7 +122,8 @@ async def worker(process: Process) -> None:
     claims = Claims(valkey, keys)
     delay = Delay(seconds_min=returns.delay_seconds_min, seconds_max=returns.delay_seconds_max)
     following = Following(Holds(valkey, keys, cleared_only=True), claims, delay=delay)
-    for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following))):
+    wishing = Wishing(Wishes(valkey, keys))
+    for name, reading in (("plans", consumers.plans(following)), ("bookings", consumers.bookings(following, wishing))):
         consumer = Consumer(settings.kafka, producer, reading)
         process.spawn(name, consumer.run())
         process.ready_when(name, _says(partial(getattr, consumer, "connected")))

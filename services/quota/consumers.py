@@ -12,6 +12,7 @@ from kernel.kafka.consumer import Reading
 from services.quota.use_cases.clearing import Clearing
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.telling import Relay
+from services.quota.use_cases.wishing import Wishing
 
 BOOKINGS_BYTES = 64 * 1024
 """At an opening nearly all of them say `held`, which quota knows: it need not be woken for each."""
@@ -24,15 +25,21 @@ def plans(following: Following) -> Reading[Envelope]:
     return Reading(group="quota.slots", topics=(BOOKING_SLOTS.name,), decode=unseal, handle=following.plans)
 
 
-def bookings(following: Following) -> Reading[Envelope]:
+def bookings(following: Following, wishing: Wishing) -> Reading[Envelope]:
     """
-    What becomes of holds.
+    What becomes of holds, and the places booking wants.
     """
+
+    async def follow(envelopes: Sequence[Envelope]) -> None:
+        # First what ends: it makes room for who is wished for.
+        await following.bookings(envelopes)
+        await wishing.wanted(envelopes)
+
     return Reading(
         group="quota.bookings",
         topics=(BOOKING_EVENTS.name,),
         decode=unseal,
-        handle=following.bookings,
+        handle=follow,
         gather_bytes=BOOKINGS_BYTES,
     )
 

@@ -143,6 +143,12 @@ class Keys:
         """
         return f"{{q{partition:02d}}}:seq"
 
+    def refused(self, partition: int) -> str:
+        """
+        Sorted set: wishes of booking that found nothing in the partition, by when.
+        """
+        return f"{{q{partition:02d}}}:refused"
+
     def claims_prefix(self, tag: int) -> str:
         """
         What is in front of the account in the key of its claims.

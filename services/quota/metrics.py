@@ -46,6 +46,9 @@ no_alternatives = metrics.counter(
 stream_listeners = metrics.gauge("quota_stream_listeners", "Open streams of availability.")
 stream_frames = metrics.counter("quota_stream_frames_total", "Frames encoded, each for all who listen to its view.")
 streams_ended = metrics.counter("quota_streams_ended_total", "Streams that ended or were refused, by why.", ("why",))
+wishes = metrics.counter(
+    "quota_wishes_total", "Places booking wanted, by why it wanted them and what came of it.", ("why", "outcome")
+)
 followed = metrics.counter("quota_followed_total", "What booking said, by effect.", ("effect",))
 
 OUTCOMES: Final = ("held", "replayed", "unknown", *(refusal.value for refusal in Refusal))

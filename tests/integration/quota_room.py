@@ -11,9 +11,10 @@ import msgspec
 from redis.asyncio import Redis
 
 from contracts.envelope import Envelope
-from contracts.events import Booking, BookingEvent, Event, SlotPlanned
+from contracts.events import Booking, BookingEvent, Event, PlacesWanted, QuotaEvent, SlotPlanned
 from kernel.clock import now_ms
 from services.quota.domain.decisions import Ask, Decision
+from services.quota.domain.facts import event_of
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
 from services.quota.domain.records import ClaimsRecord, packed, slot_books
@@ -25,10 +26,11 @@ from services.quota.stores.free import FreePlaces
 from services.quota.stores.holds import Holds
 from services.quota.stores.leases import Leases, untold
 from services.quota.stores.ledger import Ledger
-from services.quota.stores.outbox import Outbox
+from services.quota.stores.outbox import START, Outbox
 from services.quota.stores.passes import Passes, Stepped, Whole
 from services.quota.stores.steps import Claimed
 from services.quota.stores.valkey import Valkey
+from services.quota.stores.wishes import Wishes
 from services.quota.use_cases.leases import Tenure
 from services.quota.use_cases.reservations import ask_of
 
@@ -138,6 +140,16 @@ class Room:
         return Claims(self.valkey, self.keys)
 
     @property
+    def wishes(self) -> Wishes:
+        """Places booking wants."""
+        return Wishes(self.valkey, self.keys)
+
+    async def told(self, slot_id: str) -> list[QuotaEvent]:
+        """Every fact of a slot's partition, in order."""
+        entries = await self.outbox.after({self.keys.partition_of(slot_id): START})
+        return [event_of(one.partition, *one.position, one.fields) for one in entries]
+
+    @property
     def ledger(self) -> Ledger:
         """The books."""
         return Ledger(self.valkey, self.keys)
@@ -208,6 +220,22 @@ def ask(slot_id: str = SLOT, *, persons: int = 1, account_id: str | None = None,
     """
     account_id = account_id or f"acc_{next(_numbers):032x}"
     return ask_of(account_id, key, slot_id, tuple(f"per_{account_id[4:]}{number}" for number in range(persons)))
+
+
+def wish(*slot_ids: str, persons: int = 1, account_id: str | None = None, **changes: Any) -> PlacesWanted:
+    """
+    What booking wants for a family of its own, or for an account's, within the next minute.
+    """
+    account_id = account_id or f"acc_{next(_numbers):032x}"
+    facts: dict[str, Any] = {
+        "booking_id": f"rsv_{next(_numbers):032x}",
+        "person_ids": tuple(f"per_{account_id[4:]}{number}" for number in range(persons)),
+        "why": "walk_in",
+        "pay_by_ms": 7,
+        "good_until_ms": now_ms() + 60_000,
+        "at_ms": now_ms(),
+    }
+    return PlacesWanted(account_id=account_id, slot_ids=slot_ids or (SLOT,), **(facts | changes))
 
 
 def heard(event: Event) -> Envelope:

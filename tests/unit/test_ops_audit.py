@@ -5,7 +5,14 @@ The judge of the audit: silent on a true story, and naming the store when any on
 import msgspec
 import pytest
 
-from contracts.events import QuotaEvent, ReservationConfirmed, ReservationHeld, ReservationReleased, SlotApplied
+from contracts.events import (
+    PlacesRefused,
+    QuotaEvent,
+    ReservationConfirmed,
+    ReservationHeld,
+    ReservationReleased,
+    SlotApplied,
+)
 from ops.audit.compare import judge
 from ops.audit.evidence import BookingRow, Evidence, Hold, Mail, PaymentRow, Registration, SlotCount, Step
 from ops.audit.findings import Finding, Kind, Store, zeros
@@ -131,6 +138,42 @@ def test_a_true_story_has_no_findings() -> None:
     """
     assert [] == judge(TRUE_STORY)
     assert {kind.value: 0 for kind in Kind} == zeros([])
+
+
+@pytest.mark.parametrize("state", ["checked_in", "incomplete", "no_show", "processing", "ready", "collected"])
+def test_a_visit_keeps_the_places_confirmed(state: str) -> None:
+    """
+    Whoever came, and whoever did not, has the numbers of that day; Valkey calls them confirmed and nothing else.
+    """
+    assert [] == judge(with_booking("a", state=state))
+    assert Kind.UNBALANCED in {finding.kind for finding in judge(with_booking("b", state=state))}
+
+
+def test_a_move_and_a_refused_wish_are_no_findings() -> None:
+    """
+    The old places are free, the new ones confirmed, and a refusal is a number of the stream like any other.
+    """
+    events = (
+        *EVENTS,
+        told(7, PlacesRefused, reservation_id="w", account_id="acc_w", reason="sold_out"),
+        held(8, "m", 6, 7),
+        told(9, ReservationReleased, reservation_id="a", seats=(1, 2, 3), reason="rescheduled"),
+        told(10, ReservationConfirmed, reservation_id="m", seats=(6, 7)),
+    )
+    old, new = TRUE_STORY.holds["a"], TRUE_STORY.holds["c"]
+    moved = msgspec.structs.replace(TRUE_STORY.bookings["c"], booking_id="m", state="confirmed", history=())
+    story = msgspec.structs.replace(
+        with_booking("a", state="rescheduled"),
+        slots=with_slot(free=6, confirmed=2, returned=(1, 2, 3)).slots,
+        holds=TRUE_STORY.holds
+        | {
+            "a": msgspec.structs.replace(old, state="released"),
+            "m": msgspec.structs.replace(new, reservation_id="m", state="confirmed"),
+        },
+        quota_events={7: events},
+    )
+
+    assert [] == judge(msgspec.structs.replace(story, bookings=story.bookings | {"m": moved}))
 
 
 EVENTS = TRUE_STORY.quota_events[7]

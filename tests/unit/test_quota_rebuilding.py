@@ -92,7 +92,7 @@ def test_who_is_not_known_to_booking_keeps_places_nobody_has() -> None:
 
 def test_a_block_is_kept_with_whatever_the_account_has() -> None:
     """
-    Booking does not know blocks: what Valkey still has of them is carried over.
+    What Valkey still has of blocks is carried over.
     """
     restored = restored_of(KEYS, range(32))
     restored.blocks = {"acc_1": {"per_1": "block:99"}, "acc_2": {"per_8": "block:98"}}
@@ -103,6 +103,24 @@ def test_a_block_is_kept_with_whatever_the_account_has() -> None:
         bytes(batch[KEYS.claims_prefix(KEYS.account_tag("acc_1"))][1])
     ).persons  # type: ignore[arg-type]
     assert {"per_8": "block:98"} == claims_record(bytes(left[KEYS.claims_prefix(KEYS.account_tag("acc_2"))][1])).persons  # type: ignore[arg-type]
+
+
+def test_a_family_that_did_not_come_is_blocked_beside_whatever_the_account_has() -> None:
+    """
+    As booking tells it; where Valkey knows a longer block of a person, that one stands.
+    """
+    restored = restored_of(KEYS, range(32))
+    restored.blocks = {"acc_1": {"per_1": "block:99:rsv_x", "per_2": "block:50"}}
+    batch = restored.read(
+        ["n\tacc_1\tper_1,per_2\t70\trsv_old", "n\tacc_2\tper_8\t80\trsv_8", booking("rsv_1", "1", "held")]
+    )
+    left = restored.left_claims()
+    beside = claims_record(bytes(batch[KEYS.claims_prefix(KEYS.account_tag("acc_1"))][1]))  # type: ignore[arg-type]
+    alone = claims_record(bytes(left[KEYS.claims_prefix(KEYS.account_tag("acc_2"))][1]))  # type: ignore[arg-type]
+
+    assert {"per_1": "block:99:rsv_x", "per_2": "block:70:rsv_old"} == beside.persons
+    assert beside.account is not None
+    assert {"per_8": "block:80:rsv_8"} == alone.persons
 
 
 def test_other_partitions_are_passed_over() -> None:

@@ -48,6 +48,13 @@ async def copy_bookings(connection: Connection, take: Take) -> int:
     return _count(ended) + _count(kept)
 
 
+async def copy_blocks(connection: Connection, take: Take) -> None:
+    """
+    Hand out who may not reserve yet.
+    """
+    await connection.copy_from_query(SQL.snapshot_blocks, output=take, timeout=COPY_SECONDS_MAX)
+
+
 def _count(status: str) -> int:
     # "COPY 17"
     return int(status.rpartition(" ")[2])

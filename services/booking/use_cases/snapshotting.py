@@ -3,7 +3,8 @@ Snapshotting: everything quota needs to be rebuilt, of one moment, as lines.
 
 Called by the snapshot command. First waits until what Kafka was told is recorded, so that no
 acknowledged hold is missing; then reads in one transaction. Reads only. The lines, tab-separated:
-`w partition epoch seq` · `s` and a slot as it is told, JSON · `b booking_id account_id slot_id
+`w partition epoch seq` · `s` and a slot as it is told, JSON · `n account_id person_ids
+blocked_until_ms booking_id` of families that did not come · `b booking_id account_id slot_id
 seats person_ids state held_at_ms pay_by_ms keeps_persons`, ended ones first · `end` and the
 number of bookings, without which a snapshot is not whole.
 """
@@ -53,6 +54,7 @@ async def snapshot(database: Database, take: Take) -> int:
         for (partition, epoch), seq in (await snapshots.lines(connection)).items():
             await take(f"w\t{partition}\t{epoch}\t{seq}\n".encode())
         await _slots(connection, await snapshots.slot_ids(connection), take)
+        await snapshots.copy_blocks(connection, take)
         bookings = await snapshots.copy_bookings(connection, take)
     await take(f"end\t{bookings}\n".encode())
     return bookings

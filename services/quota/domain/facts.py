@@ -13,6 +13,7 @@ import msgspec
 
 from contracts.events import (
     GiveBackAsked,
+    PlacesRefused,
     QuotaEvent,
     ReservationConfirmed,
     ReservationHeld,
@@ -54,6 +55,15 @@ def _give_back_asked(fields: Fields, place: dict[str, Any]) -> QuotaEvent:
     )
 
 
+def _places_refused(fields: Fields, place: dict[str, Any]) -> QuotaEvent:
+    return PlacesRefused(
+        **place,
+        reservation_id=fields[b"reservation_id"].decode(),
+        account_id=fields[b"account_id"].decode(),
+        reason=fields[b"reason"].decode(),
+    )
+
+
 def _slot_applied(fields: Fields, place: dict[str, Any]) -> QuotaEvent:
     books: dict[str, Any] = {name: int(fields[name.encode()]) for name in _BOOKS}
     return SlotApplied(**place, **books)
@@ -64,6 +74,7 @@ _KINDS: Final[Mapping[bytes, Callable[[Fields, dict[str, Any]], QuotaEvent]]] = 
     b"released": _released,
     b"give_back_asked": _give_back_asked,
     b"slot_applied": _slot_applied,
+    b"places_refused": _places_refused,
 }
 
 

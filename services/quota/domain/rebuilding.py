@@ -98,7 +98,7 @@ class Restored:
         self.give_back: list[tuple[str, str, str]] = []
         """Those of them that booking still has as held: reservation, slot, account."""
         self.blocks: dict[str, dict[str, str]] = {}
-        """No-show blocks by account: booking does not know them."""
+        """No-show blocks by account: those booking knows, and those Valkey still has."""
         self.claims = 0
         self.bookings = 0
         self.announced_bookings: int | None = None
@@ -172,6 +172,8 @@ class Restored:
             tally = self.tallies.get(plan.slot_id) or self._tally(plan.slot_id)
             if tally is not None:
                 tally.plan = plan
+        elif fields[0] == "n":
+            self._block(*fields[1:])
         elif fields[0] == "w":
             partition, epoch = int(fields[1]), int(fields[2])
             self.epochs[partition] = max(epoch, self.epochs.get(partition, 0))
@@ -179,6 +181,14 @@ class Restored:
             self.announced_bookings = int(fields[1])
         else:
             raise ValueError(f"no line of a snapshot: {fields[0][:40]!r} and {len(fields) - 1} more")
+
+    def _block(self, account_id: str, persons: str, until_ms: str, reservation_id: str) -> None:
+        blocks = self.blocks.setdefault(account_id, {})
+        for person_id in persons.split(","):
+            known = blocks.get(person_id, "").split(":")
+            # Where two block a person the longer one stands, as in the script.
+            if len(known) == 1 or int(known[1]) < int(until_ms):
+                blocks[person_id] = f"block:{until_ms}:{reservation_id}"
 
     def _tally(self, slot_id: str) -> Tally | None:
         if slot_id in self._skipped:

@@ -68,10 +68,13 @@ class LastClaim(NamedTuple):
 
 class ClaimsRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """
-    What an account is reserved for; `persons` says what goes beyond it: `block:<until_ms>`, or whose they are.
+    What an account is reserved for; `persons` says what goes beyond it: `block:<until_ms>:<reservation_id>`, or whose
+    they are.
     """
 
     account: ActiveClaim | None = None
+    heir: ActiveClaim | None = None
+    """Who has the account after the active one, while that is undecided."""
     last: LastClaim | None = None
     persons: dict[str, str] | None = None
 

@@ -7,6 +7,8 @@
   changes nothing.
   A released hold stays as a tombstone, so that its id can never be held again. Where the
   plan has shrunk below the seats in use, seats that come back are withheld instead.
+  Whoever moves elsewhere gives back only what was confirmed: a hold that never came so far
+  has numbers that are another's.
 
   KEYS[1] office    hash    slot_id -> books
   KEYS[2] returned  zset    seats that may be offered again, by when
@@ -21,6 +23,7 @@
   ARGV[3] reason    such as expired
   ARGV[4] after_ms  offered no earlier than so long after now
   ARGV[5] from_ms   and no earlier than this moment
+  ARGV[6] confirmed_only  1 to leave a hold alone that is not confirmed, else 0
 
   Returns code
      1  RELEASED
@@ -28,6 +31,7 @@
     -1  UNKNOWN_HOLD   never held here, or held for another slot
     -2  UNBALANCED     the books do not add up: nothing is written
     -3  STOPPED        the partition waits for its rebuild: booking has to say it again
+    -4  NOT_CONFIRMED  its numbers are another's: it is left alone until a rebuild
 ]]
 -- @include "clock"
 -- @include "announce"
@@ -42,6 +46,7 @@ if redis.call("HGET", seq, "stopped") then return -3 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == RELEASED then return 0 end
+if ARGV[6] == "1" and hold.state ~= CONFIRMED then return -4 end
 local ledger = read_ledger(office, slot_id, returned)
 if not ledger or not sound(ledger) then return -2 end
 local seats = hold.seats

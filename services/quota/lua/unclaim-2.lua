@@ -3,7 +3,8 @@
 
   Why a script: compare and delete are one step. A refused request names its attempt, so
   that a later entry of the same reservation keeps the claim. The sweep names the moment
-  before which the claim must have been made. Booking's word needs neither.
+  before which the claim must have been made. Booking's word needs neither. Whoever waits to
+  inherit the account has it at once, so that nobody else gets in between.
 
   KEYS[1] claims   string  what the account is reserved for
   KEYS[2] pending  zset    claims nobody has looked after yet, by claimed_at_ms
@@ -46,7 +47,7 @@ if claims.persons and not next(claims.persons) then claims.persons = nil end
 redis.call("ZREM", pending, member)
 if not is_ours and persons == 0 then return 0 end
 if is_ours then
-  claims.account = nil
+  claims.account, claims.heir = claims.heir, nil
   if ARGV[5] == "1" then claims.last = {active[1], active[2], active[3]} end
 end
 write_claims(claims_key, claims)

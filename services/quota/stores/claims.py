@@ -8,9 +8,11 @@ reservation it was made for.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from services.quota.domain.records import hold_record
 from services.quota.keys import Keys
-from services.quota.stores.scripts import SCRIPTS, UnclaimCode
+from services.quota.stores.scripts import SCRIPTS, BlockCode, UnclaimCode
 from services.quota.stores.valkey import Command, ScriptCall, Valkey
 
 SWEPT_PER_TURN_MAX = 500
@@ -24,6 +26,17 @@ class Claim(NamedTuple):
     account_id: str
     reservation_id: str
     slot_id: str
+
+
+class Block(NamedTuple):
+    """
+    Persons of an account who did not come; `until_ms` 0 lifts what was said under the same reservation.
+    """
+
+    account_id: str
+    reservation_id: str
+    person_ids: tuple[str, ...]
+    until_ms: int
 
 
 def pending_member(account_id: str, reservation_id: str, slot_id: str) -> str:
@@ -60,6 +73,22 @@ class Claims:
             ]
         )
         return [UnclaimCode(reply) for reply in replies]
+
+    async def block(self, blocks: Sequence[Block]) -> list[BlockCode]:
+        """
+        Block persons until a moment, or lift that, in order.
+        """
+        replies = await self._valkey.run_many(
+            [
+                ScriptCall(
+                    SCRIPTS["block"],
+                    [self._keys.claims(one.account_id)],
+                    [one.reservation_id, one.until_ms, msgspec.msgpack.encode(one.person_ids)],
+                )
+                for one in blocks
+            ]
+        )
+        return [BlockCode(reply) for reply in replies]
 
     async def settle(self, claims: Sequence[Claim]) -> None:
         """

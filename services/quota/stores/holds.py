@@ -128,9 +128,19 @@ class Holds:
         plans = await self._valkey.many([("HGET", self._keys.slot(slot_id), "plan") for slot_id in slot_ids])
         return {slot_id: _returns.decode(raw) for slot_id, raw in zip(slot_ids, plans, strict=True) if raw is not None}
 
-    def release_call(self, slot_id: str, reservation_id: str, *, reason: str, offer: Offer = AT_ONCE) -> ScriptCall:
+    def release_call(
+        self,
+        slot_id: str,
+        reservation_id: str,
+        *,
+        reason: str,
+        offer: Offer = AT_ONCE,
+        confirmed_only: bool = False,
+    ) -> ScriptCall:
         """
         The call that gives a hold's places back, to be offered when `offer` says.
+
+        `confirmed_only` leaves one alone that never came so far: its numbers are another's.
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
@@ -142,7 +152,8 @@ class Holds:
             self._keys.outbox(partition),
             self._keys.seq(partition),
         ]
-        return ScriptCall(SCRIPTS["release"], keys, [reservation_id, slot_id, reason, offer.after_ms, offer.from_ms])
+        args: list[Any] = [reservation_id, slot_id, reason, offer.after_ms, offer.from_ms, int(confirmed_only)]
+        return ScriptCall(SCRIPTS["release"], keys, args)
 
     def confirm_call(self, slot_id: str, reservation_id: str) -> ScriptCall:
         """

@@ -83,6 +83,55 @@ class UnclaimCode(enum.IntEnum):
     STILL_WANTED = -1
 
 
+class WantClaimCode(enum.IntEnum):
+    """
+    What `want_claim` answers.
+    """
+
+    CLAIMED = 1
+    ENTERED_AGAIN = 0
+    ENDED = -3
+    ACCOUNT_ALREADY_RESERVED = -12
+    PERSON_ALREADY_RESERVED = -13
+    NO_SHOW_BLOCK = -14
+    TOO_LATE = -16
+
+
+class WantCode(enum.IntEnum):
+    """
+    What `want` answers.
+    """
+
+    HELD = 1
+    ALREADY_HELD = 0
+    PASSED_OVER = -1
+    REFUSED = -2
+    ENDED = -3
+    ALREADY_REFUSED = -4
+    STOPPED = -10
+    BROKEN = -15
+
+
+class WantSettleCode(enum.IntEnum):
+    """
+    What `want_settle` answers.
+    """
+
+    HANDED_OVER = 1
+    GIVEN_BACK = 0
+    NOT_CLAIMED = -1
+
+
+class BlockCode(enum.IntEnum):
+    """
+    What `block` answers.
+    """
+
+    BLOCKED = 1
+    LIFTED = 2
+    UNCHANGED = 0
+
+
 class ApplySlotCode(enum.IntEnum):
     """
     What `apply_slot` answers.
@@ -104,6 +153,7 @@ class ReleaseCode(enum.IntEnum):
     UNKNOWN_HOLD = -1
     UNBALANCED = -2
     STOPPED = -3
+    NOT_CONFIRMED = -4
 
 
 class ConfirmCode(enum.IntEnum):
@@ -214,6 +264,10 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "reserve": ReserveCode,
     "claim": ClaimCode,
     "unclaim": UnclaimCode,
+    "want_claim": WantClaimCode,
+    "want": WantCode,
+    "want_settle": WantSettleCode,
+    "block": BlockCode,
     "apply_slot": ApplySlotCode,
     "release": ReleaseCode,
     "confirm": ConfirmCode,

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from contracts.events import PlacesWanted
 from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, HoldState, Refusal, Refused
 from services.quota.keys import Keys
@@ -123,6 +124,22 @@ class Spelling:
             [self._keys.claims(ask.account_id), self._keys.pending(self._keys.account_tag(ask.account_id))],
             [ask.reservation_id, member, claimed.attempt, "", int(ended)],
         )
+
+    def wanted(self, wanted: PlacesWanted, slot_ids: Sequence[str]) -> bytes:
+        """
+        Slots of one partition for one wish, in the order they are tried.
+        """
+        asks = [
+            Ask(
+                reservation_id=wanted.booking_id,
+                account_id=wanted.account_id,
+                slot_id=slot_id,
+                person_ids=wanted.person_ids,
+                key="",
+            )
+            for slot_id in slot_ids
+        ]
+        return self._batch(asks, [(0, 0)] * len(asks))
 
     def _batch(self, asks: Sequence[Ask], own: Sequence[tuple[Any, Any]]) -> bytes:
         partitions: list[str] = []

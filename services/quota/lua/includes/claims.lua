@@ -1,8 +1,9 @@
 -- @include "unpacked"
 -- What an account is reserved for, as one msgpack map under the account's own tag:
 --   account = {reservation_id, key_hash, slot_id, attempt}   the active reservation
+--   heir    = {reservation_id, key_hash, slot_id, attempt}   who has it after the active one, if it gets places
 --   last    = {reservation_id, key_hash, slot_id}            the one before it, ended
---   persons = {person_id = "block:<until_ms>" or the reservation_id that has the person elsewhere}
+--   persons = {person_id = "block:<until_ms>:<reservation_id>" or the reservation_id that has the person elsewhere}
 -- A person belongs to one account, so the account's claim is the claim of its persons; only
 -- what holds beyond it, a block or a reservation made under another account, is written down.
 
@@ -24,6 +25,9 @@ local function write_claims(key, claims)
   end
 end
 
+-- Until when a word about a person blocks it; nil for a word that is no block.
+local function blocked_until_ms(word) return word and tonumber(string.match(word, "^block:(%d+)")) end
+
 -- Who stands in the way of a reservation: a word, a detail and a number; nil if nobody does.
 -- ENDED is no refusal yet: the tombstone of its hold has to say whether the body was the same.
 local function in_the_way(claims, reservation_id, key_hash, persons, at_ms)
@@ -36,7 +40,7 @@ local function in_the_way(claims, reservation_id, key_hash, persons, at_ms)
   if not claims.persons then return nil end
   for _, person_id in ipairs(persons) do
     local word = claims.persons[person_id]
-    local until_ms = word and tonumber(string.match(word, "^block:(%d+)$"))
+    local until_ms = blocked_until_ms(word)
     if until_ms and until_ms > at_ms then return "NO_SHOW_BLOCK", person_id, until_ms end
     if word and not until_ms and word ~= reservation_id then return "PERSON_ALREADY_RESERVED", person_id, 0 end
   end

@@ -135,7 +135,22 @@ local function look_at_hold(at, has_ended)
   return CODE.ALREADY_HELD, hold[5], hold[7], hold[1]
 end
 
--- Code, seats, number, word. HELD is a promise: `take_places` writes it down.
+-- Give a slot's places to the ask in row `at`; HELD is a promise: `take_places` writes it down.
+local function promise(at, slot, seats, pay_by_ms)
+  local count = #seats
+  local next_seat = math.max(slot.next_seat, seats[count] + 1)
+  slot.returned = slot.returned - (count - (next_seat - slot.next_seat))
+  slot.next_seat, slot.free, slot.held = next_seat, slot.free - count, slot.held + count
+  if not balanced(slot) then
+    slot.broken = "the books of " .. slot.slot_id .. " do not add up"
+    return CODE.UNBALANCED, NO_SEATS, 0, ""
+  end
+  local index = #granted
+  granted[index + 1], granted[index + 2], granted[index + 3], granted[index + 4] = at, slot, seats, pay_by_ms
+  return CODE.HELD, seats, pay_by_ms, HELD
+end
+
+-- Code, seats, number, word.
 local function look_at_places(at)
   local slot = slots[asks[at + 5]] or look_at_slot(asks[at + 5])
   local partition = slot.partition
@@ -152,17 +167,7 @@ local function look_at_places(at)
   local seats = slot.free >= count and choose_seats(slot, count)
   if slot.broken then return CODE.BROKEN, NO_SEATS, 0, slot.broken end
   if not seats then return CODE.SOLD_OUT, NO_SEATS, slot.free, "" end
-  local next_seat = math.max(slot.next_seat, seats[count] + 1)
-  slot.returned = slot.returned - (count - (next_seat - slot.next_seat))
-  slot.next_seat, slot.free, slot.held = next_seat, slot.free - count, slot.held + count
-  if not balanced(slot) then
-    slot.broken = "the books of " .. slot.slot_id .. " do not add up"
-    return CODE.UNBALANCED, NO_SEATS, 0, ""
-  end
-  local pay_by_ms = at_ms + slot.pay_seconds * 1000
-  local index = #granted
-  granted[index + 1], granted[index + 2], granted[index + 3], granted[index + 4] = at, slot, seats, pay_by_ms
-  return CODE.HELD, seats, pay_by_ms, HELD
+  return promise(at, slot, seats, at_ms + slot.pay_seconds * 1000)
 end
 
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
