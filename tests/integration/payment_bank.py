@@ -50,6 +50,12 @@ class TestBank:
         """
         self._books[payment["billing_code"], payment["journal_number"]] = payment
 
+    def answer_instead(self, billing_code: str, journal_number: str, payment: dict[str, Any]) -> None:
+        """
+        Answer the question for one payment with another.
+        """
+        self._books[billing_code, journal_number] = payment
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
         """

@@ -59,7 +59,7 @@ def test_a_key_too_short_or_of_another_kind_stops_the_boot(bits: int | None) -> 
     Only RSA of at least 2048 bits is a bank's key.
     """
     key = (
-        rsa.generate_private_key(public_exponent=65537, key_size=bits).public_key()  # noqa: S505 - that is the point
+        rsa.generate_private_key(public_exponent=65537, key_size=bits).public_key()
         if bits
         else Ed25519PrivateKey.generate().public_key()
     )
