@@ -11,7 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from contracts.events import PaymentReceived
-from services.payment.domain.inquiry import ASKS_MAX
+from services.payment import stores
+from services.payment.domain.inquiry import ASKS_MAX, Said
+from services.payment.domain.settlement import Verdict
+from services.payment.use_cases import taking
 from tests.integration.payment_bank import Mood
 from tests.integration.payment_room import (
     FEE_RUPIAH,
@@ -138,6 +141,24 @@ async def test_many_workers_asking_again_take_a_payment_once(room: Room) -> None
 
     assert len(codes) == await _payments(room)
     assert room.bank.asked >= asked + len(codes)
+
+
+async def test_a_report_that_has_had_its_end_gets_no_other(room: Room) -> None:
+    """
+    Two workers asked, and heard two things: the first answer ended the doubt, the second finds none.
+    """
+    code = await room.held(booking("ended"))
+    await room.report(notification(code), external_id="1", booked=False)
+    await room.one("UPDATE unconfirmed SET ask_at = clock_timestamp() RETURNING 1")
+    async with room.db.transaction() as connection:
+        [(report, _)] = await stores.claim_unconfirmed(connection, rows_max=10)
+    ends = []
+    for said in (Said.OTHER, Said.SAME, Said.UNKNOWN):
+        async with room.db.transaction() as connection:
+            ends.append(await taking.resolve(connection, report, said=said, is_last=True, now_ms=1))
+
+    assert [Verdict.CONTRADICTED, None, None] == ends
+    assert (0, ["contradicted"]) == (await _payments(room), await _listed(room))
 
 
 async def test_a_payment_in_doubt_and_one_that_is_sure_for_the_same_code_are_one_payment(room: Room) -> None:

@@ -143,5 +143,17 @@ def test_no_flipped_byte_of_a_signed_header_is_ever_believed(scheme: str, data: 
     assert "" != reason({**told, name: altered}, known)
 
 
+def test_a_signature_has_one_spelling() -> None:
+    """
+    The last character before the padding has bits that mean nothing; set, it is another header and refused.
+    """
+    spelled = rsa_signature("now")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = spelled[:-3] + alphabet[alphabet.index(spelled[-3]) + 1] + "=="
+
+    assert base64.b64decode(spelled) == base64.b64decode(other)
+    assert "signature_wrong" == reason(sent(other), keys("now"))
+
+
 def _rsa() -> tuple[Sent, Keys]:
     return sent(rsa_signature("now")), keys("now")
