@@ -7,14 +7,14 @@ Called by the kernel's consumer loop with a batch. Effect and inbox are one tran
 from collections.abc import Awaitable, Callable, Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import BookingCancelled, BookingExpired, BookingHeld
+from contracts.events import BookingCancelled, BookingConfirmed, BookingExpired, BookingHeld
 from kernel import inbox
 from kernel.clock import NowMs
 from kernel.postgres import Database
 from services.payment import metrics, use_cases
 
 BOOKING_EVENTS_GROUP = "payment.booking-events"
-_HEARD = (BookingHeld, BookingExpired, BookingCancelled)
+_HEARD = (BookingHeld, BookingConfirmed, BookingExpired, BookingCancelled)
 
 
 def booking_events(database: Database, now_ms: NowMs) -> Callable[[Sequence[Envelope]], Awaitable[None]]:

@@ -1,5 +1,6 @@
 """
-A payment room on a database of the test's own, its door open on a free port, with the sandbox's bank inside.
+A payment room on a database of the test's own, its door open on a free port, with the sandbox's bank inside
+and a bank of the test's own outside, which can be silent, forgetful or of another opinion.
 
 Used by `test_payment_*.py`.
 """
@@ -10,11 +11,16 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import web
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.envelope import Envelope, unseal
 from contracts.events import Booking, BookingCancelled, BookingExpired, BookingHeld, Event
@@ -29,12 +35,20 @@ from kernel.postgres import Database, database
 from kernel.settings import HttpSettings, PostgresSettings
 from services.payment import routes, stores, use_cases
 from services.payment.__main__ import TARIFFS
+from services.payment.banks import HttpBanks
 from services.payment.consumers import booking_events
 from services.payment.domain import snap
-from services.payment.sandbox_bank import ACCESS_TOKEN, BANK, SandboxBank
+from services.payment.sandbox_bank import ACCESS_TOKEN, SandboxBank
+from services.payment.sandbox_bank import BANK as SANDBOX
 from services.payment.settings import BankSettings
+from services.payment.use_cases import confirming
+from tests.integration.payment_bank import TestBank
 
-SECRET = "sandbox-secret-of-the-tests"
+BANK = "teller"
+SECRET = "teller-secret-of-the-tests"
+RSA_BANK = "notary"
+OLD_SECRET = "teller-secret-of-last-year"
+SANDBOX_SECRET = "sandbox-secret-of-the-tests"
 ACCOUNT = "acc_payer"
 FEE_RUPIAH = 350_000
 
@@ -75,6 +89,8 @@ class Room:
     base: str
     session: aiohttp.ClientSession
     signer: TokenSigner
+    bank: TestBank
+    banks: HttpBanks
 
     async def hear(self, *events: tuple[str, Event]) -> None:
         """
@@ -122,13 +138,39 @@ class Room:
         async with self.db.connection() as connection:
             return await connection.fetch(statement)
 
-    async def get(self, path: str, *, account_id: str = ACCOUNT) -> tuple[int, dict[str, Any], Any]:
+    async def get(
+        self, path: str, *, account_id: str = ACCOUNT, roles: tuple[str, ...] = ()
+    ) -> tuple[int, dict[str, Any], Any]:
         """
         Ask as an account: status, body and headers.
         """
-        token = self.signer.issue(account_id=account_id, person_ids=(), roles=(), now_ms=now_ms(), ttl_seconds=60)
-        async with self.session.get(self.base + path, headers={"Authorization": f"Bearer {token}"}) as answer:
+        headers = {"Authorization": f"Bearer {self._token(account_id, roles)}"}
+        async with self.session.get(self.base + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def prove(
+        self, booking_id: str, journal_number: str, *, key: str, account_id: str = ACCOUNT
+    ) -> tuple[int, dict[str, Any], Any]:
+        """
+        Show a receipt: status, body and headers.
+        """
+        async with self.session.post(
+            f"{self.base}/v1/bookings/{booking_id}/payment-proof",
+            json={"journal_number": journal_number},
+            headers={"Authorization": f"Bearer {self._token(account_id, ())}", "Idempotency-Key": key},
+        ) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def ask_again(self) -> int:
+        """
+        Let every report in doubt be due, and the worker ask. Returns how many it asked about.
+        """
+        async with self.db.connection() as connection:
+            await connection.execute("UPDATE unconfirmed SET ask_at = clock_timestamp()")
+        return await confirming.confirm(self.db, self.banks, now_ms=now_ms)
+
+    def _token(self, account_id: str, roles: tuple[str, ...]) -> str:
+        return self.signer.issue(account_id=account_id, person_ids=(), roles=roles, now_ms=now_ms(), ttl_seconds=60)
 
     async def pay(self, code: str, amount_rupiah: int | None = None) -> tuple[int, dict[str, Any]]:
         """
@@ -138,24 +180,71 @@ class Room:
         async with self.session.post(f"{self.base}/v1/sandbox/bank/payments", json=body) as answer:
             return answer.status, await answer.json(content_type=None)
 
-    async def report(self, body: dict[str, Any], *, external_id: str, **wrong: str) -> tuple[int, str]:
+    async def report(
+        self, body: dict[str, Any], *, external_id: str, secret: str = SECRET, booked: bool = True, **wrong: str
+    ) -> tuple[int, str]:
         """
-        Report as a bank: status and responseCode. `wrong` replaces headers.
+        Book a payment and report it as a bank: status and responseCode. `wrong` replaces headers.
         """
-        path, raw, timestamp = f"/v1/bank/callbacks/{BANK}", msgspec.json.encode(body), datetime.now(UTC).isoformat()
-        headers = {
-            "Authorization": f"Bearer {ACCESS_TOKEN}",
-            "X-TIMESTAMP": timestamp,
-            "X-SIGNATURE": snap.signature(SECRET, path=path, access_token=ACCESS_TOKEN, body=raw, timestamp=timestamp),
-            "X-PARTNER-ID": BANK,
-            "X-EXTERNAL-ID": external_id,
-            **{name.replace("_", "-"): value for name, value in wrong.items()},
-        }
-        async with self.session.post(self.base + path, data=raw, headers=headers) as answer:
-            return answer.status, (await answer.json())["responseCode"]
+        if booked and "journal_number" in body:
+            self.bank.book(body)
+        raw = msgspec.json.encode(body)
+        headers = signed(raw, external_id=external_id, secret=secret)
+        return await self.push(raw, headers | {name.replace("_", "-"): value for name, value in wrong.items()})
+
+    async def push(self, raw: bytes, headers: dict[str, str], *, bank: str = BANK) -> tuple[int, str]:
+        """
+        Send bytes to the callback as they are: status and responseCode.
+        """
+        url = f"{self.base}/v1/bank/callbacks/{bank}"
+        async with self.session.post(url, data=raw, headers=headers) as answer:
+            return answer.status, str((await answer.json(content_type=None)).get("responseCode", ""))
 
 
-def notification(code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678") -> dict[str, Any]:
+CALLBACK_PATH = f"/v1/bank/callbacks/{BANK}"
+
+
+def signed(raw: bytes, *, external_id: str, secret: str = SECRET) -> dict[str, str]:
+    """
+    The headers under which the test's bank sends `raw` now.
+    """
+    timestamp = datetime.now(UTC).isoformat()
+    return {
+        "Authorization": f"Bearer {ACCESS_TOKEN}",
+        "X-TIMESTAMP": timestamp,
+        "X-SIGNATURE": snap.signature(
+            secret, path=CALLBACK_PATH, access_token=ACCESS_TOKEN, body=raw, timestamp=timestamp
+        ),
+        "X-PARTNER-ID": BANK,
+        "X-EXTERNAL-ID": external_id,
+    }
+
+
+@cache
+def notary() -> RSAPrivateKey:
+    """
+    The key with which the bank of the RSA signatures signs.
+    """
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def notarized(raw: bytes, *, external_id: str, key: RSAPrivateKey) -> dict[str, str]:
+    """
+    The headers under which that bank sends `raw` now: no token.
+    """
+    timestamp = datetime.now(UTC).isoformat()
+    text = snap.asymmetric_text(path=f"/v1/bank/callbacks/{RSA_BANK}", body=raw, timestamp=timestamp)
+    return {
+        "X-TIMESTAMP": timestamp,
+        "X-SIGNATURE": base64.b64encode(key.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode(),
+        "X-PARTNER-ID": RSA_BANK,
+        "X-EXTERNAL-ID": external_id,
+    }
+
+
+def notification(
+    code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678", journal: str = "123456"
+) -> dict[str, Any]:
     """
     A report of a payment.
     """
@@ -163,9 +252,13 @@ def notification(code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12
         "billing_code": code,
         "amount": {"value": f"{rupiah}.00", "currency": "IDR"},
         "ntpn": ntpn,
-        "journal_number": "123456",
+        "journal_number": journal,
         "paid_at": "2026-11-27T15:00:00+08:00",
     }
+
+
+def _public(key: RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @asynccontextmanager
@@ -178,8 +271,22 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
     signer = TokenSigner(signing_key(base64.b64encode(b"s" * 32).decode(), variable="JWT_SIGNING_KEY"))
     door = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{door.getsockname()[1]}"
-    bank = BankSettings(secrets=f"{BANK}:{SECRET}", callback_url=f"{base}/v1/bank/callbacks/{BANK}")
-    async with database(settings, schema=stores.SCHEMA) as db, aiohttp.ClientSession() as session:
+    outside = TestBank(SECRET)
+    async with (
+        outside.open() as inquiries,
+        database(settings, schema=stores.SCHEMA) as db,
+        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession() as asking,
+        aiohttp.ClientSession() as reporting,
+    ):
+        bank = BankSettings(
+            secrets=f"{BANK}:{SECRET},{BANK}:{OLD_SECRET},{SANDBOX}:{SANDBOX_SECRET},{RSA_BANK}:{SECRET}",
+            public_keys=f"{RSA_BANK}:{base64.b64encode(_public(notary())).decode()}",
+            inquiry_urls=f"{BANK}={inquiries},{RSA_BANK}={inquiries},{SANDBOX}={base}/v1/sandbox/bank/inquiries",
+            inquiry_timeout_seconds=0.5,
+            callback_url=f"{base}/v1/bank/callbacks/{SANDBOX}",
+        )
+        banks = HttpBanks(asking, bank, now_ms)
         async with db.transaction() as connection:
             await use_cases.load_tariffs(connection, TARIFFS)
         app = application(
@@ -189,11 +296,12 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
             sandbox=True,
         )
         app[routes.DATABASE] = db
-        app[routes.SECRETS] = bank.by_bank()
+        app[routes.KEYS] = bank.keys_by_bank()
+        app[routes.BANKS] = banks
         app[routes.NOW_MS] = now_ms
-        app[routes.SANDBOX_BANK] = SandboxBank(db, session, bank, now_ms)
+        app[routes.SANDBOX_BANK] = SandboxBank(db, reporting, bank, now_ms)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.SockSite(runner, door).start()
-        yield Room(db=db, base=base, session=session, signer=signer)
+        yield Room(db=db, base=base, session=session, signer=signer, bank=outside, banks=banks)
         await runner.cleanup()

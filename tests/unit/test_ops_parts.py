@@ -86,6 +86,7 @@ def test_the_environment_points_at_the_stacks_own_ports() -> None:
 
     assert f"redis://127.0.0.1:{ports['VALKEY_PORT']}/0" == env["VALKEY_URL"]
     assert f"http://127.0.0.1:{ports['GATEWAY_PORT']}/v1/bank/callbacks/sandbox" == env["BANK_CALLBACK_URL"]
+    assert f"sandbox=http://127.0.0.1:{ports['GATEWAY_PORT']}/v1/sandbox/bank/inquiries" == env["BANK_INQUIRY_URLS"]
     assert f"http://127.0.0.1:{ports['IDENTITY_API_HTTP_PORT']}/.well-known/jwks.json" == env["JWKS_URL"]
     assert ("1", "32", "/bin") == (env["SANDBOX"], env["PARTITIONS"], env["PATH"])
 

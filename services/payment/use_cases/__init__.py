@@ -1,0 +1,12 @@
+"""
+What payment does: invoice, take what banks report and confirm, check proofs, load fees.
+
+Called by consumers, routes, tasks of the worker and commands. Each runs in one transaction with
+the event it announces.
+"""
+
+from services.payment.use_cases.invoicing import follow_bookings
+from services.payment.use_cases.taking import settle
+from services.payment.use_cases.tariffs import TariffChanged, load_tariffs
+
+__all__ = ("TariffChanged", "follow_bookings", "load_tariffs", "settle")
