@@ -19,7 +19,9 @@ from kernel.settings import PostgresSettings
 from services.payment import app, stores, use_cases
 from services.payment.settings import TaskSettings
 
-TARIFFS = Path(__file__).parents[2] / "deploy" / "seed" / "tariffs.csv"
+SEED = Path(__file__).parents[2] / "deploy" / "seed"
+TARIFFS = SEED / "tariffs.csv"
+SERVICES = SEED / "services.csv"
 log = logging.get_logger(__name__)
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     commands.add_parser("migrate", help="bring the schema up to date and load the fees")
     seed = commands.add_parser("seed", help="load fees; again changes nothing")
     seed.add_argument("--tariffs", type=Path, default=TARIFFS)
+    seed.add_argument("--services", type=Path, default=SERVICES)
     export = commands.add_parser("export", help="write invoices, payments and exceptions as JSON lines")
     export.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
@@ -45,7 +48,7 @@ def main() -> None:
     if asked.command == "migrate":
         asyncio.run(_migrate(settings))
     elif asked.command == "seed":
-        asyncio.run(_seed(settings, asked.tariffs))
+        asyncio.run(_seed(settings, asked.tariffs, asked.services))
     else:
         asyncio.run(_export(settings, asked.out))
     logging.flush()
@@ -53,16 +56,17 @@ def main() -> None:
 
 async def _migrate(settings: PostgresSettings) -> None:
     await migrate(settings, schema=stores.SCHEMA, folder=stores.MIGRATIONS)
-    if TARIFFS.exists():
-        await _seed(settings, TARIFFS)
+    if TARIFFS.exists() and SERVICES.exists():
+        await _seed(settings, TARIFFS, SERVICES)
     else:
         log.warning("tariffs_not_loaded", path=str(TARIFFS), next="python -m services.payment seed --tariffs FILE")
 
 
-async def _seed(settings: PostgresSettings, path: Path) -> None:
+async def _seed(settings: PostgresSettings, tariffs: Path, services: Path) -> None:
     async with database(settings, schema=stores.SCHEMA) as db, db.transaction() as connection:
-        added = await use_cases.load_tariffs(connection, path)
-    log.info("tariffs_loaded", added=added, path=str(path))
+        added = await use_cases.load_tariffs(connection, tariffs)
+        parts = await use_cases.load_services(connection, services)
+    log.info("tariffs_loaded", added=added, service_items=parts, path=str(tariffs))
 
 
 async def _export(settings: PostgresSettings, out: Path) -> None:

@@ -8,14 +8,12 @@ blocks of the files in `sql/`.
 from services.payment.stores.books import Booked, remember_sandbox_payment
 from services.payment.stores.exporting import export
 from services.payment.stores.invoices import (
-    add_tariffs,
     amount_of,
     close_invoices,
     insert_invoices,
     invoice_numbers,
     invoice_of,
     lock_invoice,
-    tariffs,
 )
 from services.payment.stores.payments import (
     callback_seen,
@@ -27,11 +25,13 @@ from services.payment.stores.payments import (
     remember_callback,
 )
 from services.payment.stores.statements import MIGRATIONS, SCHEMA
+from services.payment.stores.tariffs import add_service_items, add_tariffs, lock_tariffs, service_items, tariffs
 
 __all__ = (
     "MIGRATIONS",
     "SCHEMA",
     "Booked",
+    "add_service_items",
     "add_tariffs",
     "amount_of",
     "callback_seen",
@@ -45,8 +45,10 @@ __all__ = (
     "invoice_of",
     "lock_invoice",
     "lock_report",
+    "lock_tariffs",
     "payment_of",
     "remember_callback",
     "remember_sandbox_payment",
+    "service_items",
     "tariffs",
 )
