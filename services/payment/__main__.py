@@ -1,5 +1,5 @@
 """
-Which process of payment this is: `python -m services.payment api|worker|migrate|seed|export`.
+Which process of payment this is: `python -m services.payment api|worker|migrate|…`.
 
 Called by the supervisor and by people. Long-lived processes are handed to `kernel.process`;
 the others do their work and end.
@@ -7,6 +7,8 @@ the others do their work and end.
 
 import argparse
 import asyncio
+import datetime as dt
+import sys
 from pathlib import Path
 
 import msgspec
@@ -17,6 +19,7 @@ from kernel.postgres import database
 from kernel.process import run, settings_or_exit
 from kernel.settings import PostgresSettings
 from services.payment import app, stores, use_cases
+from services.payment import commands as money
 from services.payment.settings import TaskSettings
 
 SEED = Path(__file__).parents[2] / "deploy" / "seed"
@@ -39,11 +42,17 @@ def main() -> None:
     seed.add_argument("--services", type=Path, default=SERVICES)
     export = commands.add_parser("export", help="write invoices, payments and exceptions as JSON lines")
     export.add_argument("--out", type=Path, required=True)
+    _money_commands(commands)
     asked = parser.parse_args()
     if asked.command in {"api", "worker"}:
         run(f"payment-{asked.command}", app.api if asked.command == "api" else app.worker)
         return
     settings = settings_or_exit(TaskSettings).postgres
+    if asked.command in {"settle", "refunds"}:
+        logging.configure(f"payment-{asked.command}", "warning")
+        code = asyncio.run(_money(settings, asked))
+        logging.flush()
+        sys.exit(code)
     logging.configure(f"payment-{asked.command}", "info")
     if asked.command == "migrate":
         asyncio.run(_migrate(settings))
@@ -52,6 +61,23 @@ def main() -> None:
     else:
         asyncio.run(_export(settings, asked.out))
     logging.flush()
+
+
+def _money_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    settle = commands.add_parser("settle", help="reconcile a bank's report of a day; again changes nothing")
+    settle.add_argument("file", type=Path, help="CSV; the columns stand in the room's README")
+    settle.add_argument("--bank", help="whose report it is, where it holds no payment that says so")
+    settle.add_argument("--day", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="of which day, likewise")
+    refunds = commands.add_parser("refunds", help="what is approved, for the treasury")
+    export = refunds.add_subparsers(dest="step", required=True).add_parser("export", help="write a CSV file")
+    export.add_argument("--out", type=Path, required=True, help="a file that does not exist yet")
+    export.add_argument("--batch", help="write this batch again instead of what is newly approved")
+
+
+async def _money(settings: PostgresSettings, asked: argparse.Namespace) -> int:
+    if asked.command == "settle":
+        return await money.settle(settings, asked.file, bank=asked.bank, day=asked.day)
+    return await money.export_refunds(settings, asked.out, batch_id=asked.batch)
 
 
 async def _migrate(settings: PostgresSettings) -> None:

@@ -4,12 +4,16 @@ A payment room on a database of the test's own, its door open on a free port, wi
 Used by `test_payment_*.py`.
 """
 
+import asyncio
 import base64
 import dataclasses
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -37,6 +41,7 @@ from services.payment.settings import BankSettings
 SECRET = "sandbox-secret-of-the-tests"
 ACCOUNT = "acc_payer"
 FEE_RUPIAH = 350_000
+COMMAND_SECONDS = 60
 
 
 def booking(name: str, *, applicants: int = 1, service: str = "regular") -> Booking:
@@ -122,13 +127,29 @@ class Room:
         async with self.db.connection() as connection:
             return await connection.fetch(statement)
 
-    async def get(self, path: str, *, account_id: str = ACCOUNT) -> tuple[int, dict[str, Any], Any]:
+    def _bearer(self, account_id: str, roles: tuple[str, ...]) -> str:
+        token = self.signer.issue(account_id=account_id, person_ids=(), roles=roles, now_ms=now_ms(), ttl_seconds=60)
+        return f"Bearer {token}"
+
+    async def get(
+        self, path: str, *, account_id: str = ACCOUNT, roles: tuple[str, ...] = ()
+    ) -> tuple[int, dict[str, Any], Any]:
         """
         Ask as an account: status, body and headers.
         """
-        token = self.signer.issue(account_id=account_id, person_ids=(), roles=(), now_ms=now_ms(), ttl_seconds=60)
-        async with self.session.get(self.base + path, headers={"Authorization": f"Bearer {token}"}) as answer:
+        headers = {"Authorization": self._bearer(account_id, roles)}
+        async with self.session.get(self.base + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def post(
+        self, path: str, body: dict[str, Any], *, account_id: str, roles: tuple[str, ...], key: str
+    ) -> tuple[int, dict[str, Any]]:
+        """
+        Do something as a member of staff: status and body.
+        """
+        headers = {"Authorization": self._bearer(account_id, roles), "Idempotency-Key": key}
+        async with self.session.post(self.base + path, json=body, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
 
     async def pay(self, code: str, amount_rupiah: int | None = None) -> tuple[int, dict[str, Any]]:
         """
@@ -197,3 +218,23 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
         await web.SockSite(runner, door).start()
         yield Room(db=db, base=base, session=session, signer=signer)
         await runner.cleanup()
+
+
+async def command(dsn: str, *arguments: str) -> tuple[int, list[str]]:
+    """
+    A command of the room as an operator types it: its exit code and the lines it printed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.payment",
+        *arguments,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "DATABASE_URL": dsn},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(COMMAND_SECONDS):
+        out, err = await process.communicate()
+    assert b"Traceback" not in err, err.decode()
+    return process.returncode or 0, out.decode().splitlines()

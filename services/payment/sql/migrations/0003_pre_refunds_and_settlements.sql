@@ -78,6 +78,16 @@ CREATE INDEX refund_in_order ON refund (state, requested_at, refund_id);
 CREATE INDEX refund_of_booking ON refund (booking_id, requested_at);
 CREATE INDEX refund_of_batch ON refund (batch_id, refund_id) WHERE batch_id IS NOT NULL;
 
+-- A refund with the payment it gives back, as staff, the citizen and the treasury read it.
+CREATE VIEW refund_told AS
+SELECT r.refund_id, r.booking_id, r.account_id, r.ntpn, p.bank, p.journal_number, p.billing_code, r.paid_rupiah,
+       r.amount_rupiah, r.reason, r.state, r.requested_by, r.requested_at, r.approved_by, r.approved_at,
+       r.rejected_by, r.rejected_at, r.batch_id, b.reported_at, i.timezone
+FROM refund AS r
+JOIN payment AS p ON p.ntpn = r.ntpn
+JOIN invoice AS i ON i.booking_id = p.booking_id
+LEFT JOIN refund_batch AS b ON b.batch_id = r.batch_id;
+
 -- What staff did, and why. Nobody changes or removes a line: the trigger refuses, whoever asks.
 CREATE TABLE audit_entry (
     entry_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
