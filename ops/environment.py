@@ -32,6 +32,7 @@ def _addresses(environ: Mapping[str, str], ports: Mapping[str, int]) -> dict[str
         "PUBLIC_URL": public_url,
         "JWKS_URL": f"http://{LOCAL}:{ports['IDENTITY_API_HTTP_PORT']}/.well-known/jwks.json",
         "BANK_CALLBACK_URL": f"{public_url}/v1/bank/callbacks/sandbox",
+        "BANK_INQUIRY_URLS": f"sandbox={public_url}/v1/sandbox/bank/inquiries",
         "SMTP_URL": f"smtp://{LOCAL}:{ports['SMTP_PORT']}",
     }
     if not environ.get("SMTP_URL"):

@@ -25,9 +25,11 @@ from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.payment import routes, stores
+from services.payment.banks import HttpBanks
 from services.payment.consumers import BOOKING_EVENTS_GROUP, booking_events
 from services.payment.sandbox_bank import SandboxBank
 from services.payment.settings import ApiSettings, WorkerSettings
+from services.payment.use_cases.confirming import confirm_for_ever
 
 log = get_logger(__name__)
 CALLBACKS_KEEP = timedelta(days=30)
@@ -49,10 +51,11 @@ async def api(process: Process) -> None:
         sandbox=settings.sandbox,
     )
     app[routes.DATABASE] = db
-    app[routes.SECRETS] = settings.bank.by_bank()
+    app[routes.KEYS] = settings.bank.keys_by_bank()
     app[routes.NOW_MS] = now_ms
+    session = await process.open(aiohttp.ClientSession())
+    app[routes.BANKS] = HttpBanks(session, settings.bank, now_ms)
     if settings.sandbox:
-        session = await process.open(aiohttp.ClientSession())
         app[routes.SANDBOX_BANK] = SandboxBank(db, session, settings.bank, now_ms)
 
     async def keys_known() -> bool:
@@ -66,7 +69,7 @@ async def api(process: Process) -> None:
 
 async def worker(process: Process) -> None:
     """
-    Follow bookings, tell of invoices and payments.
+    Follow bookings, tell of invoices and payments, ask banks again.
     """
     settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=stores.SCHEMA))
@@ -86,6 +89,8 @@ async def worker(process: Process) -> None:
     process.ready_when("kafka", connected)
     process.spawn("booking-events", consumer.run())
     process.spawn("outbox", OutboxRelay(db, producer, settings.kafka).run())
+    session = await process.open(aiohttp.ClientSession())
+    process.spawn("confirming", confirm_for_ever(db, HttpBanks(session, settings.bank, now_ms), now_ms))
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("callbacks-tidy", _tidy_callbacks(db))
 
@@ -103,6 +108,7 @@ async def _tidy_callbacks(db: Database) -> None:
         try:
             async with db.connection() as connection:
                 await stores.forget_callbacks(connection, older_than=CALLBACKS_KEEP, rows_max=CALLBACKS_ROWS_MAX)
+                await stores.forget_attempts(connection, rows_max=CALLBACKS_ROWS_MAX)
         except Retryable as error:
             log.warning("callbacks_tidy_waits", error=str(error))
         await asyncio.sleep(CALLBACKS_TIDY_SECONDS)

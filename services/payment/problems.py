@@ -78,3 +78,19 @@ REFUND_DECIDED: Final = ProblemType(
     next_id="Lihat keadaannya di daftar pengembalian dana.",
     next_en="Look at its state in the list of refunds.",
 )
+PROOF_WRONG: Final = ProblemType(
+    code="payment_proof_wrong",
+    status=422,
+    title_id="Tidak ada pembayaran dengan nomor jurnal ini untuk pemesanan ini",
+    title_en="No payment under this journal number is known for this booking",
+    next_id="Periksa nomor jurnal pada bukti pembayaran; bila baru saja membayar, coba lagi beberapa menit lagi.",
+    next_en="Check the journal number on the receipt; if you have only just paid, try again in a few minutes.",
+)
+PROOFS_TOO_MANY: Final = ProblemType(
+    code="payment_proofs_too_many",
+    status=429,
+    title_id="Terlalu banyak nomor jurnal yang salah",
+    title_en="Too many wrong journal numbers",
+    next_id="Tunggu selama retry_after detik; pembayaran yang dilaporkan bank tetap tercatat tanpa ini.",
+    next_en="Wait for retry_after seconds; a payment your bank reports is taken without this too.",
+)

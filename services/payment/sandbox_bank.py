@@ -1,13 +1,14 @@
 """
-The bank of the sandbox: takes a payment, writes it into its books, reports it signed.
+The bank of the sandbox: takes a payment, writes it into its books, reports it signed, and says the same when asked.
 
-Called by the sandbox route only, which exists only where SANDBOX=1. It reports through the
+Called by the sandbox routes only, which exist only where SANDBOX=1. It reports through the
 gateway like any bank, and repeats the same report until it is answered. A payment made again
 has the same NTPN, so trying again never pays twice.
 """
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -17,12 +18,13 @@ import msgspec
 from kernel.clock import NowMs
 from kernel.postgres import Database
 from services.payment import stores
-from services.payment.domain import snap
+from services.payment.domain import notices, snap
 from services.payment.domain.billing import CURRENCY
-from services.payment.settings import BankSettings
+from services.payment.domain.notices import Amount, Inquiry, InquiryAnswer, Notification
+from services.payment.settings import SANDBOX, BankSettings
 from services.payment.stores import Booked
 
-BANK = "sandbox"
+BANK = SANDBOX
 ACCESS_TOKEN = "sandbox-access-token"  # noqa: S105 - part of the signed string, secret to nobody
 TRIES_MAX = 3
 PAUSE_SECONDS = 0.2
@@ -55,7 +57,7 @@ class SandboxBank:
         self._database = database
         self._session = session
         self._settings = settings
-        self._secret = settings.by_bank()[BANK]
+        self._keys = settings.keys_by_bank()[BANK]
         self._now_ms = now_ms
 
     async def pay(self, billing_code: str, amount_rupiah: int) -> Receipt | None:
@@ -69,7 +71,9 @@ class SandboxBank:
                 amount_rupiah=amount_rupiah,
                 booked=_booked(billing_code, amount_rupiah, self._now_ms()),
             )
-        answer = await self._report(_body(billing_code, amount_rupiah, booked), booked.external_id)
+        answer = await self._report(
+            msgspec.json.encode(_notification(billing_code, amount_rupiah, booked)), booked.external_id
+        )
         if answer is None:
             return None
         status, content = answer
@@ -82,6 +86,26 @@ class SandboxBank:
             response_code=str(content.get("responseCode", "")),
             response_message=str(content.get("responseMessage", "")),
         )
+
+    async def inquire(self, headers: Mapping[str, str], path: str, body: bytes) -> tuple[int, InquiryAnswer]:
+        """
+        Answer an inquiry signed by the partner: HTTP status and answer.
+        """
+        told = snap.headers_of(headers)
+        partner, now_ms = self._settings.partner_id, self._now_ms()
+        if snap.check(told, keys=self._keys, partner=partner, path=path, body=body, now_ms=now_ms) is not None:
+            return _said(notices.NOT_YOURS)
+        try:
+            asked = msgspec.json.decode(body, type=Inquiry)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return _said(notices.NOT_READ)
+        async with self._database.connection() as connection:
+            entry = await stores.find_sandbox_payment(
+                connection, billing_code=asked.billing_code, journal_number=asked.journal_number
+            )
+        if entry is None:
+            return _said(notices.NOT_FOUND)
+        return _said(notices.FOUND, _notification(asked.billing_code, entry.amount_rupiah, entry))
 
     async def _report(self, body: bytes, external_id: str) -> tuple[int, dict[str, object]] | None:
         for attempt in range(TRIES_MAX):
@@ -103,7 +127,11 @@ class SandboxBank:
             "Authorization": f"Bearer {ACCESS_TOKEN}",
             "X-TIMESTAMP": timestamp,
             "X-SIGNATURE": snap.signature(
-                self._secret, path=urlsplit(url).path, access_token=ACCESS_TOKEN, body=body, timestamp=timestamp
+                self._keys.secrets[0],
+                path=urlsplit(url).path,
+                access_token=ACCESS_TOKEN,
+                body=body,
+                timestamp=timestamp,
             ),
             "X-PARTNER-ID": BANK,
             "X-EXTERNAL-ID": external_id,
@@ -115,7 +143,8 @@ class SandboxBank:
 
 
 def _booked(billing_code: str, amount_rupiah: int, now_ms: int) -> Booked:
-    digest = hashlib.blake2b(billing_code.encode(), person=b"sandbox-bank").hexdigest().upper()
+    # A payment of another amount is another payment, with an NTPN and a journal number of its own.
+    digest = hashlib.blake2b(f"{billing_code} {amount_rupiah}".encode(), person=b"sandbox-bank").hexdigest().upper()
     return Booked(
         ntpn=digest[:16],
         journal_number=f"{int(digest[16:32], 16) % 10**12:012d}",
@@ -124,16 +153,18 @@ def _booked(billing_code: str, amount_rupiah: int, now_ms: int) -> Booked:
     )
 
 
-def _body(billing_code: str, amount_rupiah: int, booked: Booked) -> bytes:
-    return msgspec.json.encode(
-        {
-            "billing_code": billing_code,
-            "amount": {"value": f"{amount_rupiah}.00", "currency": CURRENCY},
-            "ntpn": booked.ntpn,
-            "journal_number": booked.journal_number,
-            "paid_at": _iso(booked.paid_at_ms),
-        }
+def _notification(billing_code: str, amount_rupiah: int, booked: Booked) -> Notification:
+    return Notification(
+        billing_code=billing_code,
+        amount=Amount(value=f"{amount_rupiah}.00", currency=CURRENCY),
+        ntpn=booked.ntpn,
+        journal_number=booked.journal_number,
+        paid_at=_iso(booked.paid_at_ms),
     )
+
+
+def _said(code: tuple[str, str], payment: Notification | None = None) -> tuple[int, InquiryAnswer]:
+    return int(code[0][:3]), InquiryAnswer(code=code[0], message=code[1], payment=payment)
 
 
 def _iso(moment_ms: int) -> str:

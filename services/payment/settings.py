@@ -8,18 +8,32 @@ import dataclasses
 from urllib.parse import urlsplit
 
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
+from services.payment import bank_keys
+from services.payment.domain.snap import Keys
 
-SECRET_CHARACTERS_MIN = 16
+SANDBOX = "sandbox"
+PARTNER_CHARACTERS_MAX = 36
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BankSettings:
     """
-    The banks that may report payments, and where the sandbox's bank reports to.
+    The banks that may report payments, how they sign, and where they are asked.
     """
 
     secrets: str = variable("BANK_SECRETS", secret=True)
-    """`name:secret[,name:secret]`, a shared secret per bank, at least 16 characters each."""
+    """
+    `name:secret[,name:secret]`, shared with each bank, at least 16 characters each. A bank named again has another
+    one that is good too: the first signs our inquiries. One that is taken out is refused from the next start on.
+    """
+    public_keys: str = variable("BANK_PUBLIC_KEYS", default="")
+    """`name:key[,name:key]`, RSA keys in base64 DER. A bank named here is believed under SHA256withRSA alone."""
+    inquiry_urls: str = variable("BANK_INQUIRY_URLS")
+    """`name=address[,name=address]`: where each bank is asked. Every bank has one: a push alone moves nothing."""
+    inquiry_timeout_seconds: float = variable("BANK_INQUIRY_TIMEOUT_SECONDS", default=1.5, at_least=0.1, at_most=5)
+    """Longer is unknown, and asked again later. Below what a bank waits for the answer to its report."""
+    partner_id: str = variable("BANK_PARTNER_ID", default="antrean")
+    """Who we are to the banks."""
     callback_url: str = variable("BANK_CALLBACK_URL", default="")
     """The gateway's address of the sandbox bank's callback. Needed where SANDBOX=1."""
     callback_timeout_seconds: float = variable("BANK_CALLBACK_TIMEOUT_SECONDS", default=2.5, at_least=0.1, at_most=10)
@@ -27,21 +41,35 @@ class BankSettings:
 
     def __post_init__(self) -> None:
         """
-        Refuse secrets that are missing or short, and an address that is none.
+        Refuse keys that are missing, short or no keys, and addresses that are none.
         """
-        for part in self.secrets.split(","):
-            name, _, secret = part.strip().partition(":")
-            if not name.isidentifier() or len(secret) < SECRET_CHARACTERS_MIN:
-                raise ValueError("BANK_SECRETS must be name:secret[,name:secret] with secrets of 16 characters or more")
+        secrets, addresses = bank_keys.secrets_of(self.secrets), bank_keys.addresses_of(self.inquiry_urls)
+        if not secrets:
+            raise ValueError("BANK_SECRETS must name a bank")
+        if strangers := set(bank_keys.public_keys_of(self.public_keys)) - set(secrets):
+            raise ValueError(f"BANK_PUBLIC_KEYS names {sorted(strangers)}, which BANK_SECRETS does not")
+        if set(addresses) != set(secrets):
+            raise ValueError(f"BANK_INQUIRY_URLS must name the banks of BANK_SECRETS: {sorted(secrets)}")
+        if not 0 < len(self.partner_id) <= PARTNER_CHARACTERS_MAX or not self.partner_id.isascii():
+            raise ValueError("BANK_PARTNER_ID must have 1..36 characters of ASCII")
         if self.callback_url and not urlsplit(self.callback_url).hostname:
             raise ValueError(f"BANK_CALLBACK_URL must be an address, got {self.callback_url!r}")
 
-    def by_bank(self) -> dict[str, str]:
+    def keys_by_bank(self) -> dict[str, Keys]:
         """
-        Secret by bank.
+        What each bank signs with.
         """
-        pairs = (part.strip().partition(":") for part in self.secrets.split(","))
-        return {name: secret for name, _, secret in pairs}
+        public_keys = bank_keys.public_keys_of(self.public_keys)
+        return {
+            name: Keys(secrets=secrets, public_keys=public_keys.get(name, ()))
+            for name, secrets in bank_keys.secrets_of(self.secrets).items()
+        }
+
+    def addresses_by_bank(self) -> dict[str, str]:
+        """
+        Where each bank is asked.
+        """
+        return bank_keys.addresses_of(self.inquiry_urls)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +92,21 @@ class ApiSettings:
         """
         if self.sandbox and not self.bank.callback_url:
             raise ValueError("BANK_CALLBACK_URL is required where SANDBOX=1")
-        if self.sandbox and "sandbox" not in self.bank.by_bank():
+        if self.sandbox and SANDBOX not in self.bank.keys_by_bank():
             raise ValueError("BANK_SECRETS must name the bank `sandbox` where SANDBOX=1")
+        if self.sandbox and self.bank.keys_by_bank()[SANDBOX].public_keys:
+            raise ValueError("BANK_PUBLIC_KEYS cannot name `sandbox`: its bank signs with its secret")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """
-    The process that follows bookings and tells of payments.
+    The process that follows bookings, tells of payments and asks banks again.
     """
 
     postgres: PostgresSettings
     kafka: KafkaSettings
+    bank: BankSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """
-A payment room on a database of the test's own, its door open on a free port, with the sandbox's bank inside.
+A payment room on a database of the test's own, its door open on a free port, with the sandbox's bank inside
+and a bank of the test's own outside, which can be silent, forgetful or of another opinion.
 
 Used by `test_payment_*.py`.
 """
@@ -33,12 +34,19 @@ from kernel.postgres import Database, database
 from kernel.settings import HttpSettings, PostgresSettings
 from services.payment import routes, stores, use_cases
 from services.payment.__main__ import TARIFFS
+from services.payment.banks import HttpBanks
 from services.payment.consumers import booking_events
 from services.payment.domain import snap
-from services.payment.sandbox_bank import ACCESS_TOKEN, BANK, SandboxBank
+from services.payment.sandbox_bank import ACCESS_TOKEN, SandboxBank
+from services.payment.sandbox_bank import BANK as SANDBOX
 from services.payment.settings import BankSettings
+from services.payment.use_cases import confirming
+from tests.integration.payment_bank import TestBank
 
-SECRET = "sandbox-secret-of-the-tests"
+BANK = "teller"
+SECRET = "teller-secret-of-the-tests"
+OLD_SECRET = "teller-secret-of-last-year"
+SANDBOX_SECRET = "sandbox-secret-of-the-tests"
 ACCOUNT = "acc_payer"
 FEE_RUPIAH = 350_000
 COMMAND_SECONDS = 60
@@ -80,6 +88,8 @@ class Room:
     base: str
     session: aiohttp.ClientSession
     signer: TokenSigner
+    bank: TestBank
+    banks: HttpBanks
 
     async def hear(self, *events: tuple[str, Event]) -> None:
         """
@@ -127,17 +137,13 @@ class Room:
         async with self.db.connection() as connection:
             return await connection.fetch(statement)
 
-    def _bearer(self, account_id: str, roles: tuple[str, ...]) -> str:
-        token = self.signer.issue(account_id=account_id, person_ids=(), roles=roles, now_ms=now_ms(), ttl_seconds=60)
-        return f"Bearer {token}"
-
     async def get(
         self, path: str, *, account_id: str = ACCOUNT, roles: tuple[str, ...] = ()
     ) -> tuple[int, dict[str, Any], Any]:
         """
         Ask as an account: status, body and headers.
         """
-        headers = {"Authorization": self._bearer(account_id, roles)}
+        headers = {"Authorization": f"Bearer {self._token(account_id, roles)}"}
         async with self.session.get(self.base + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
 
@@ -147,9 +153,33 @@ class Room:
         """
         Do something as a member of staff: status and body.
         """
-        headers = {"Authorization": self._bearer(account_id, roles), "Idempotency-Key": key}
+        headers = {"Authorization": f"Bearer {self._token(account_id, roles)}", "Idempotency-Key": key}
         async with self.session.post(self.base + path, json=body, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
+
+    async def prove(
+        self, booking_id: str, journal_number: str, *, key: str, account_id: str = ACCOUNT
+    ) -> tuple[int, dict[str, Any], Any]:
+        """
+        Show a receipt: status, body and headers.
+        """
+        async with self.session.post(
+            f"{self.base}/v1/bookings/{booking_id}/payment-proof",
+            json={"journal_number": journal_number},
+            headers={"Authorization": f"Bearer {self._token(account_id, ())}", "Idempotency-Key": key},
+        ) as answer:
+            return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def ask_again(self) -> int:
+        """
+        Let every report in doubt be due, and the worker ask. Returns how many it asked about.
+        """
+        async with self.db.connection() as connection:
+            await connection.execute("UPDATE unconfirmed SET ask_at = clock_timestamp()")
+        return await confirming.confirm(self.db, self.banks, now_ms=now_ms)
+
+    def _token(self, account_id: str, roles: tuple[str, ...]) -> str:
+        return self.signer.issue(account_id=account_id, person_ids=(), roles=roles, now_ms=now_ms(), ttl_seconds=60)
 
     async def pay(self, code: str, amount_rupiah: int | None = None) -> tuple[int, dict[str, Any]]:
         """
@@ -159,24 +189,48 @@ class Room:
         async with self.session.post(f"{self.base}/v1/sandbox/bank/payments", json=body) as answer:
             return answer.status, await answer.json(content_type=None)
 
-    async def report(self, body: dict[str, Any], *, external_id: str, **wrong: str) -> tuple[int, str]:
+    async def report(
+        self, body: dict[str, Any], *, external_id: str, secret: str = SECRET, booked: bool = True, **wrong: str
+    ) -> tuple[int, str]:
         """
-        Report as a bank: status and responseCode. `wrong` replaces headers.
+        Book a payment and report it as a bank: status and responseCode. `wrong` replaces headers.
         """
-        path, raw, timestamp = f"/v1/bank/callbacks/{BANK}", msgspec.json.encode(body), datetime.now(UTC).isoformat()
-        headers = {
-            "Authorization": f"Bearer {ACCESS_TOKEN}",
-            "X-TIMESTAMP": timestamp,
-            "X-SIGNATURE": snap.signature(SECRET, path=path, access_token=ACCESS_TOKEN, body=raw, timestamp=timestamp),
-            "X-PARTNER-ID": BANK,
-            "X-EXTERNAL-ID": external_id,
-            **{name.replace("_", "-"): value for name, value in wrong.items()},
-        }
-        async with self.session.post(self.base + path, data=raw, headers=headers) as answer:
-            return answer.status, (await answer.json())["responseCode"]
+        if booked and "journal_number" in body:
+            self.bank.book(body)
+        raw = msgspec.json.encode(body)
+        headers = signed(raw, external_id=external_id, secret=secret)
+        return await self.push(raw, headers | {name.replace("_", "-"): value for name, value in wrong.items()})
+
+    async def push(self, raw: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        """
+        Send bytes to the callback as they are: status and responseCode.
+        """
+        async with self.session.post(self.base + CALLBACK_PATH, data=raw, headers=headers) as answer:
+            return answer.status, str((await answer.json(content_type=None)).get("responseCode", ""))
 
 
-def notification(code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678") -> dict[str, Any]:
+CALLBACK_PATH = f"/v1/bank/callbacks/{BANK}"
+
+
+def signed(raw: bytes, *, external_id: str, secret: str = SECRET) -> dict[str, str]:
+    """
+    The headers under which the test's bank sends `raw` now.
+    """
+    timestamp = datetime.now(UTC).isoformat()
+    return {
+        "Authorization": f"Bearer {ACCESS_TOKEN}",
+        "X-TIMESTAMP": timestamp,
+        "X-SIGNATURE": snap.signature(
+            secret, path=CALLBACK_PATH, access_token=ACCESS_TOKEN, body=raw, timestamp=timestamp
+        ),
+        "X-PARTNER-ID": BANK,
+        "X-EXTERNAL-ID": external_id,
+    }
+
+
+def notification(
+    code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678", journal: str = "123456"
+) -> dict[str, Any]:
     """
     A report of a payment.
     """
@@ -184,7 +238,7 @@ def notification(code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12
         "billing_code": code,
         "amount": {"value": f"{rupiah}.00", "currency": "IDR"},
         "ntpn": ntpn,
-        "journal_number": "123456",
+        "journal_number": journal,
         "paid_at": "2026-11-27T15:00:00+08:00",
     }
 
@@ -199,8 +253,19 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
     signer = TokenSigner(signing_key(base64.b64encode(b"s" * 32).decode(), variable="JWT_SIGNING_KEY"))
     door = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{door.getsockname()[1]}"
-    bank = BankSettings(secrets=f"{BANK}:{SECRET}", callback_url=f"{base}/v1/bank/callbacks/{BANK}")
-    async with database(settings, schema=stores.SCHEMA) as db, aiohttp.ClientSession() as session:
+    outside = TestBank(SECRET)
+    async with (
+        outside.open() as inquiries,
+        database(settings, schema=stores.SCHEMA) as db,
+        aiohttp.ClientSession() as session,
+    ):
+        bank = BankSettings(
+            secrets=f"{BANK}:{SECRET},{BANK}:{OLD_SECRET},{SANDBOX}:{SANDBOX_SECRET}",
+            inquiry_urls=f"{BANK}={inquiries},{SANDBOX}={base}/v1/sandbox/bank/inquiries",
+            inquiry_timeout_seconds=0.5,
+            callback_url=f"{base}/v1/bank/callbacks/{SANDBOX}",
+        )
+        banks = HttpBanks(session, bank, now_ms)
         async with db.transaction() as connection:
             await use_cases.load_tariffs(connection, TARIFFS)
         app = application(
@@ -210,13 +275,14 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
             sandbox=True,
         )
         app[routes.DATABASE] = db
-        app[routes.SECRETS] = bank.by_bank()
+        app[routes.KEYS] = bank.keys_by_bank()
+        app[routes.BANKS] = banks
         app[routes.NOW_MS] = now_ms
         app[routes.SANDBOX_BANK] = SandboxBank(db, session, bank, now_ms)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.SockSite(runner, door).start()
-        yield Room(db=db, base=base, session=session, signer=signer)
+        yield Room(db=db, base=base, session=session, signer=signer, bank=outside, banks=banks)
         await runner.cleanup()
 
 

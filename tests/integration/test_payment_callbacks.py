@@ -91,8 +91,8 @@ async def test_the_same_report_id_with_another_body_is_refused(room: Room) -> No
 @pytest.mark.parametrize(
     ("rupiah", "answer", "reason"),
     [
-        (FEE_RUPIAH - 1, (404, "4042513"), "amount_differs"),
-        (FEE_RUPIAH + 1, (404, "4042513"), "amount_differs"),
+        (FEE_RUPIAH - 1, (404, "4042513"), "partial"),
+        (FEE_RUPIAH + 1, (404, "4042513"), "overpaid"),
     ],
 )
 async def test_a_rupiah_too_many_or_too_few_is_listed(
@@ -149,7 +149,7 @@ async def test_two_different_payments_of_one_code_at_once_are_one_payment(room: 
     code = await room.held(booking("tellers"))
     answers = await asyncio.gather(
         *(
-            room.report(notification(code, ntpn=ntpn), external_id=ntpn)
+            room.report(notification(code, ntpn=ntpn, journal=ntpn), external_id=ntpn)
             for ntpn in ("AAAAAAAA12345678", "BBBBBBBB12345678")
         )
     )

@@ -15,7 +15,8 @@ from contracts.events import PaymentReceived
 from kernel.errors import Retryable
 from services.payment.domain import bank_day
 from services.payment.use_cases import reconciling
-from tests.integration.payment_room import FEE_RUPIAH, Room, booking, command, notification, payment_room
+from tests.integration.payment_bank import Mood
+from tests.integration.payment_room import BANK, FEE_RUPIAH, Room, booking, command, notification, payment_room
 
 HEAD = ",".join(bank_day.COLUMNS)
 DAY = "2026-11-27"
@@ -29,7 +30,7 @@ async def room(database: str) -> AsyncIterator[Room]:
 
 
 def line(ntpn: str, code: str, rupiah: int = FEE_RUPIAH) -> str:
-    return f"sandbox,{DAY},{ntpn},{code},123456,{rupiah},{PAID_AT}"
+    return f"{BANK},{DAY},{ntpn},{code},123456,{rupiah},{PAID_AT}"
 
 
 def ntpn(name: str) -> str:
@@ -118,7 +119,7 @@ async def test_every_kind_of_difference_is_found_and_listed(room: Room, database
         ("unknown_code", ntpn("nobody")),
         ("ntpn_reused", ntpn("short")),
         ("ntpn_reused", ntpn("swapped")),
-        ("amount_differs", ntpn("underpaid")),
+        ("partial", ntpn("underpaid")),
         ("ntpn_reused", ntpn("unheard")),
     ] == [tuple(row) for row in exceptions]
     assert ["-", ntpn("unlisted")] in [row[:2] for row in table]
@@ -166,6 +167,27 @@ async def test_a_line_listed_again_by_a_later_report_is_the_same_exception(
     ]
 
 
+async def test_a_report_in_doubt_is_settled_by_the_day_and_stays_one_payment(
+    room: Room, database: str, tmp_path: Path
+) -> None:
+    """
+    The bank notified and was silent when asked; its report of the day says the same, and so does its late answer.
+    """
+    code = await room.held(booking("doubt"))
+    room.bank.mood = Mood.SILENT
+    await room.report(notification(code, ntpn=ntpn("doubt")), external_id="doubt")
+    in_doubt = len(await _received(room))
+    _, figures, _ = await settled(database, report(tmp_path / "day.csv", line(ntpn("doubt"), code)))
+    room.bank.mood = Mood.WELL
+    asked = await room.ask_again()
+
+    assert (0, 1) == (in_doubt, asked)
+    assert {"missing_here": 1, "taken": 1} == _counts(figures)
+    assert [ntpn("doubt")] == [event.ntpn for event in await _received(room)]
+    assert 0 == await room.one("SELECT count(*) FROM unconfirmed")
+    assert 0 == await room.one("SELECT count(*) FROM exception")
+
+
 async def test_a_run_that_was_cut_short_goes_on_where_it_stopped(
     room: Room, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +226,7 @@ async def test_a_report_of_another_day_misses_nothing_of_this_one(room: Room, da
     await room.report(body, external_id="late")
     empty = report(tmp_path / "empty.csv")
     runs = [
-        await settled(database, empty, "--bank", "sandbox", "--day", day)
+        await settled(database, empty, "--bank", BANK, "--day", day)
         for day in ("2026-11-26", "2026-11-27", "2026-11-28")
     ]
     unnamed = await settled(database, empty)
@@ -262,7 +284,7 @@ async def test_thousands_of_lines_take_moments(room: Room) -> None:
             count,
         )
         await connection.execute(
-            "INSERT INTO payment SELECT lpad(n::text, 16, 'A'), 'sandbox', 'J', lpad(n::text, 15, '0'), 'rsv_' || n,"
+            "INSERT INTO payment SELECT lpad(n::text, 16, 'A'), 'teller', 'J', lpad(n::text, 15, '0'), 'rsv_' || n,"
             " 350000, $2 FROM generate_series(1, $1) AS n",
             count,
             int(dt.datetime.fromisoformat(PAID_AT).timestamp() * 1000),

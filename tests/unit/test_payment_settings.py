@@ -2,7 +2,13 @@
 A payment process that cannot work does not start, and says which variable is wrong.
 """
 
+import base64
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kernel.settings import BadSettings, load
 from services.payment.settings import ApiSettings
@@ -12,16 +18,54 @@ GOOD = {
     "DATABASE_URL": "postgresql://127.0.0.1/antrean",
     "JWKS_URL": "http://127.0.0.1/jwks",
     "BANK_SECRETS": "sandbox:0123456789abcdef,mandiri:fedcba9876543210",
+    "BANK_INQUIRY_URLS": "sandbox=http://127.0.0.1/v1/sandbox/bank/inquiries,mandiri=https://bank.example/status",
     "BANK_CALLBACK_URL": "http://127.0.0.1/v1/bank/callbacks/sandbox",
     "SANDBOX": "1",
 }
 
 
-def test_each_bank_has_its_secret() -> None:
+def _spelled(key: RSAPublicKey | Ed25519PublicKey) -> str:
+    return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+def test_each_bank_has_its_secrets_and_its_address() -> None:
     """
-    The list names banks and their keys.
+    The list names banks and their keys; a bank named again has one more, the first being the current one.
     """
-    assert {"sandbox": "0123456789abcdef", "mandiri": "fedcba9876543210"} == load(ApiSettings, GOOD).bank.by_bank()
+    both = GOOD["BANK_SECRETS"] + ",mandiri:0000000000000000"
+    bank = load(ApiSettings, {**GOOD, "BANK_SECRETS": both}).bank
+
+    assert {"sandbox": ("0123456789abcdef",), "mandiri": ("fedcba9876543210", "0000000000000000")} == {
+        name: keys.secrets for name, keys in bank.keys_by_bank().items()
+    }
+    assert "https://bank.example/status" == bank.addresses_by_bank()["mandiri"]
+
+
+def test_a_bank_may_have_public_keys() -> None:
+    """
+    RSA in base64 DER, several while one replaces another.
+    """
+    keys = [rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key() for _ in range(2)]
+    spelled = ",".join(f"mandiri:{_spelled(key)}" for key in keys)
+    bank = load(ApiSettings, {**GOOD, "BANK_PUBLIC_KEYS": spelled}).bank
+
+    assert 2 == len(bank.keys_by_bank()["mandiri"].public_keys)
+    assert () == bank.keys_by_bank()["sandbox"].public_keys
+
+
+@pytest.mark.parametrize("bits", [1024, None])
+def test_a_key_too_short_or_of_another_kind_stops_the_boot(bits: int | None) -> None:
+    """
+    Only RSA of at least 2048 bits is a bank's key.
+    """
+    key = (
+        rsa.generate_private_key(public_exponent=65537, key_size=bits).public_key()
+        if bits
+        else Ed25519PrivateKey.generate().public_key()
+    )
+
+    with pytest.raises(BadSettings, match="BANK_PUBLIC_KEYS"):
+        load(ApiSettings, {**GOOD, "BANK_PUBLIC_KEYS": f"mandiri:{_spelled(key)}"})
 
 
 @pytest.mark.parametrize(
@@ -31,6 +75,16 @@ def test_each_bank_has_its_secret() -> None:
         ("BANK_SECRETS", "sandbox:short"),
         ("BANK_SECRETS", ":0123456789abcdef"),
         ("BANK_SECRETS", "mandiri:fedcba9876543210"),
+        ("BANK_SECRETS", GOOD["BANK_SECRETS"] + ",mandiri:fedcba9876543210"),
+        ("BANK_SECRETS", ",".join(f"sandbox:{number:016d}" for number in range(4))),
+        ("BANK_PUBLIC_KEYS", "mandiri:bm9uZQ=="),
+        ("BANK_PUBLIC_KEYS", "mandiri:\u00fc"),
+        ("BANK_PUBLIC_KEYS", "bca:bm9uZQ=="),
+        ("BANK_INQUIRY_URLS", ""),
+        ("BANK_INQUIRY_URLS", "sandbox=http://127.0.0.1/"),
+        ("BANK_INQUIRY_URLS", "sandbox=nowhere,mandiri=http://127.0.0.1/"),
+        ("BANK_INQUIRY_TIMEOUT_SECONDS", "0"),
+        ("BANK_PARTNER_ID", "x" * 37),
         ("BANK_CALLBACK_URL", "nowhere"),
         ("BANK_CALLBACK_URL", ""),
     ],

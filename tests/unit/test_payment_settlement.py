@@ -5,6 +5,7 @@ Each report ends in one verdict; what is no payment is for a person to look at.
 import msgspec
 import pytest
 
+from services.payment.domain.inquiry import Said
 from services.payment.domain.settlement import Invoice, Payment, Report, Verdict, judge
 
 INVOICE = Invoice(
@@ -47,9 +48,9 @@ PAID = Payment(
         ({}, "closed", None, Verdict.ACCEPTED),
         ({}, "paid", None, Verdict.ALREADY_PAID),
         ({}, None, None, Verdict.UNKNOWN_CODE),
-        ({"amount_value": "349999.00"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({"amount_value": "349999.00"}, "open", None, Verdict.PARTIAL),
         ({"amount_value": "350000.01"}, "open", None, Verdict.AMOUNT_DIFFERS),
-        ({"amount_value": "350001.00"}, "open", None, Verdict.AMOUNT_DIFFERS),
+        ({"amount_value": "350001.00"}, "open", None, Verdict.OVERPAID),
         ({"currency": "USD"}, "open", None, Verdict.AMOUNT_DIFFERS),
         ({}, "paid", PAID, Verdict.REPEATED),
         ({"external_id": "2"}, "paid", PAID, Verdict.REPEATED),
@@ -67,11 +68,38 @@ def test_a_report_has_one_verdict(
     invoice = None if state is None else msgspec.structs.replace(INVOICE, state=state)
     report = msgspec.structs.replace(REPORT, **change)
 
-    assert verdict == judge(report, invoice=invoice, known=known)
+    assert verdict == judge(report, invoice=invoice, known=known, said=Said.SAME)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [(Said.SAME, Verdict.ACCEPTED), (Said.UNKNOWN, Verdict.UNCONFIRMED), (Said.OTHER, Verdict.CONTRADICTED)],
+)
+@pytest.mark.parametrize("state", ["open", "closed"])
+def test_only_a_bank_that_says_the_same_when_asked_is_believed(state: str, said: Said, verdict: Verdict) -> None:
+    """
+    A report alone moves nothing; silence is not no, another answer is for a person.
+    """
+    assert verdict == judge(REPORT, invoice=msgspec.structs.replace(INVOICE, state=state), known=None, said=said)
+
+
+def test_what_the_bank_says_later_never_turns_a_wrong_report_into_a_payment() -> None:
+    """
+    No answer to an inquiry helps a wrong amount, an unknown code or a second payment.
+    """
+    wrong = msgspec.structs.replace(REPORT, amount_value="1.00")
+    paid = msgspec.structs.replace(INVOICE, state="paid")
+
+    for said in Said:
+        assert Verdict.PARTIAL == judge(wrong, invoice=INVOICE, known=None, said=said)
+        assert Verdict.UNKNOWN_CODE == judge(REPORT, invoice=None, known=None, said=said)
+        assert Verdict.ALREADY_PAID == judge(REPORT, invoice=paid, known=None, said=said)
 
 
 def test_only_payments_and_their_repeats_are_a_success() -> None:
     """
-    The bank hears Successful exactly when nobody has to look at it.
+    The bank hears Successful when the money is taken, In Progress while it is asked, else what a person will see.
     """
-    assert all(verdict.is_exception == (verdict.code.status != 200) for verdict in Verdict)
+    assert {Verdict.ACCEPTED, Verdict.REPEATED} == {verdict for verdict in Verdict if verdict.code.status == 200}
+    assert {Verdict.UNCONFIRMED} == {verdict for verdict in Verdict if verdict.code.status == 202}
+    assert all(verdict.is_exception == (verdict.code.status >= 400) for verdict in Verdict)

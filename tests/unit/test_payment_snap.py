@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from services.payment.domain import snap
-from services.payment.domain.snap import Code, Headers
+from services.payment.domain.snap import Code, Headers, Keys
 
 SECRET = "a-secret-of-the-bank"
 PATH = "/v1/bank/callbacks/sandbox"
@@ -39,7 +39,8 @@ def headers(*, at: datetime = NOW, body: bytes = BODY, secret: str = SECRET, pat
 
 
 def check(told: Headers | None, *, body: bytes = BODY, secret: str | None = SECRET) -> snap.Refused | None:
-    return snap.check(told, secret=secret, bank="sandbox", path=PATH, body=body, now_ms=NOW_MS)
+    keys = None if secret is None else Keys(secrets=(secret,))
+    return snap.check(told, keys=keys, partner="sandbox", path=PATH, body=body, now_ms=NOW_MS)
 
 
 @given(JSON, st.sampled_from([None, 1, 4, "\t"]))
@@ -157,6 +158,7 @@ def test_every_header_is_needed_and_bounded() -> None:
     assert all(snap.headers_of({**good, name: ""}) is None for name in good)
     assert snap.headers_of({**good, "X-EXTERNAL-ID": "1" * 37}) is None
     assert snap.headers_of({**good, "Authorization": "Basic a"}) is None
+    assert snap.headers_of({**good, "X-EXTERNAL-ID": "\udcff"}) is None
 
 
 def test_response_codes_carry_their_http_status() -> None:

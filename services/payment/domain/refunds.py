@@ -62,7 +62,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """The office's."""
 
 
-class Paid(msgspec.Struct, frozen=True, kw_only=True):
+class StandingPayment(msgspec.Struct, frozen=True, kw_only=True):
     """
     The payment that stands for a booking.
     """
@@ -88,7 +88,7 @@ class Refusal(enum.Enum):
     NOT_NOW = "not_now"
 
 
-def may_ask(paid: Paid | None, *, booking_id: str, amount_rupiah: int | None) -> Refusal | None:
+def may_ask(paid: StandingPayment | None, *, booking_id: str, amount_rupiah: int | None) -> Refusal | None:
     """
     None where the money is there, is this booking's, and is enough.
     """

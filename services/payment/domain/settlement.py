@@ -1,9 +1,9 @@
 """
 What a bank's report of a payment means for an invoice.
 
-Called by the use case that settles a callback, with the invoice and any earlier payment of
-the same NTPN in hand. Every report ends in exactly one verdict; whatever is not taken as a
-payment is kept as an exception for a person to look at.
+Called by the use cases that take reports, with the invoice, any earlier payment of the same NTPN
+and what the bank said when asked in hand. Every report ends in exactly one verdict; whatever is
+not taken as a payment waits to be confirmed, or is kept as an exception for a person to look at.
 """
 
 import enum
@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from services.payment.domain.billing import CURRENCY, Line
+from services.payment.domain.inquiry import Paid, Said
 from services.payment.domain.snap import Code
 
 _WHOLE_RUPIAH: Final = re.compile(r"([0-9]{1,13})\.00")
@@ -35,20 +36,21 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     """open, paid or closed."""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(Paid, frozen=True, kw_only=True):
     """
-    A verified notification: somebody paid.
+    A verified notification, or the answer to an inquiry of ours: somebody paid.
     """
 
     bank: str
     external_id: str
     body_sha256: str
-    billing_code: str
-    amount_value: str
-    currency: str
-    ntpn: str
-    journal_number: str
-    paid_at_ms: int
+
+    @property
+    def paid(self) -> Paid:
+        """
+        The payment alone, without how it was told.
+        """
+        return Paid(**{name: getattr(self, name) for name in Paid.__struct_fields__})
 
     @property
     def amount_rupiah(self) -> int | None:
@@ -80,8 +82,13 @@ class Verdict(enum.Enum):
 
     ACCEPTED = "accepted"
     REPEATED = "repeated"
+    UNCONFIRMED = "unconfirmed"
+    CONTRADICTED = "contradicted"
     UNKNOWN_CODE = "unknown_code"
+    PARTIAL = "partial"
+    OVERPAID = "overpaid"
     AMOUNT_DIFFERS = "amount_differs"
+    """Another currency, or no whole rupiah."""
     ALREADY_PAID = "already_paid"
     NTPN_REUSED = "ntpn_reused"
 
@@ -95,26 +102,36 @@ class Verdict(enum.Enum):
     @property
     def is_exception(self) -> bool:
         """
-        Whether a person has to look at it.
+        Whether a person has to look at it now. What is unconfirmed is asked about first.
         """
-        return self not in {Verdict.ACCEPTED, Verdict.REPEATED}
+        return self not in {Verdict.ACCEPTED, Verdict.REPEATED, Verdict.UNCONFIRMED}
 
 
 _CODES: Final = {
     Verdict.ACCEPTED: Code.SUCCESSFUL,
     Verdict.REPEATED: Code.SUCCESSFUL,
+    Verdict.UNCONFIRMED: Code.IN_PROGRESS,
+    Verdict.CONTRADICTED: Code.INCONSISTENT,
     Verdict.UNKNOWN_CODE: Code.UNKNOWN_BILL,
+    Verdict.PARTIAL: Code.INVALID_AMOUNT,
+    Verdict.OVERPAID: Code.INVALID_AMOUNT,
     Verdict.AMOUNT_DIFFERS: Code.INVALID_AMOUNT,
     Verdict.ALREADY_PAID: Code.PAID_BILL,
     Verdict.NTPN_REUSED: Code.DUPLICATE_REFERENCE,
 }
+_CONFIRMED: Final = {
+    Said.SAME: Verdict.ACCEPTED,
+    Said.OTHER: Verdict.CONTRADICTED,
+    Said.UNKNOWN: Verdict.UNCONFIRMED,
+}
 
 
-def judge(report: Report, *, invoice: Invoice | None, known: Payment | None) -> Verdict:
+def judge(report: Report, *, invoice: Invoice | None, known: Payment | None, said: Said) -> Verdict:
     """
-    The verdict. `known` is the payment already stored under the report's NTPN.
+    The verdict. `known` is the payment already stored under the report's NTPN, `said` what the bank said when asked.
 
-    A closed invoice takes money too: whether a place is left for it is booking's decision.
+    A closed invoice takes money too, and so does one past its time: whether a place is left for it is
+    booking's decision, by the bank's clock.
     """
     if known is not None:
         same = (known.bank, known.billing_code, known.amount_rupiah) == (
@@ -126,5 +143,11 @@ def judge(report: Report, *, invoice: Invoice | None, known: Payment | None) -> 
     if invoice is None:
         return Verdict.UNKNOWN_CODE
     if report.amount_rupiah != invoice.amount_rupiah:
+        return _wrong_amount(report.amount_rupiah, invoice.amount_rupiah)
+    return Verdict.ALREADY_PAID if invoice.state == "paid" else _CONFIRMED[said]
+
+
+def _wrong_amount(told_rupiah: int | None, due_rupiah: int) -> Verdict:
+    if told_rupiah is None:
         return Verdict.AMOUNT_DIFFERS
-    return Verdict.ALREADY_PAID if invoice.state == "paid" else Verdict.ACCEPTED
+    return Verdict.PARTIAL if told_rupiah < due_rupiah else Verdict.OVERPAID

@@ -8,9 +8,10 @@ import msgspec
 from aiohttp import web
 
 from kernel.http.problem import answer
-from kernel.http.route import Route, answer_json, body_of
+from kernel.http.route import Route, answer_json, body_of, bytes_of
 from services.payment import problems, stores
-from services.payment.routes.keys import DATABASE, SANDBOX_BANK, BillingCode
+from services.payment.domain.notices import BillingCode, Inquiry, InquiryAnswer
+from services.payment.routes.keys import DATABASE, SANDBOX_BANK
 from services.payment.sandbox_bank import Receipt
 
 
@@ -40,6 +41,14 @@ async def post_sandbox_payment(request: web.Request) -> web.Response:
     return answer_json(receipt)
 
 
+async def post_sandbox_inquiry(request: web.Request) -> web.Response:
+    """
+    What the sandbox's bank knows of a payment, said only to who signs as its partner.
+    """
+    status, said = await request.app[SANDBOX_BANK].inquire(request.headers, request.path, await bytes_of(request))
+    return answer_json(said, status=status)
+
+
 SANDBOX_ROUTES = (
     Route(
         method="POST",
@@ -50,6 +59,16 @@ SANDBOX_ROUTES = (
         body=SandboxPayment,
         answers={200: Receipt},
         problems=(problems.BILLING_CODE_UNKNOWN, problems.BANK_UNREACHABLE),
+        sandbox=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/sandbox/bank/inquiries",
+        handler=post_sandbox_inquiry,
+        summary="Ask the sandbox's bank about a payment (SNAP BI, signed with HMAC-SHA512)",
+        operation="ask_sandbox_bank",
+        body=Inquiry,
+        answers={200: InquiryAnswer, 400: InquiryAnswer, 401: InquiryAnswer, 404: InquiryAnswer},
         sandbox=True,
     ),
 )

@@ -37,3 +37,19 @@ async def remember_sandbox_payment(
         booked.paid_at_ms,
     )
     return msgspec.convert(dict(row), Booked) if row is not None else booked
+
+
+class Entry(Booked, frozen=True, kw_only=True):
+    """
+    A line with what was paid.
+    """
+
+    amount_rupiah: int
+
+
+async def find_sandbox_payment(connection: Connection, *, billing_code: str, journal_number: str) -> Entry | None:
+    """
+    What the books say of a payment, if anything.
+    """
+    row = await connection.fetchrow(SQL.find_sandbox_payment, billing_code, journal_number)
+    return None if row is None else msgspec.convert(dict(row), Entry)

@@ -66,6 +66,13 @@ async def amount_of(connection: Connection, billing_code: str) -> int | None:
     return amount
 
 
+async def invoice_by_code(connection: Connection, billing_code: str) -> Invoice | None:
+    """
+    The invoice of a code as it is now.
+    """
+    return _invoice(await connection.fetchrow(SQL.read_invoice_by_code, billing_code))
+
+
 async def lock_invoice(connection: Connection, billing_code: str) -> Invoice | None:
     """
     The invoice of a code, held until the transaction ends.

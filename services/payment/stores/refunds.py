@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import msgspec
 
 from kernel.postgres import Connection
-from services.payment.domain.refunds import Paid, Refund, RefundState
+from services.payment.domain.refunds import Refund, RefundState, StandingPayment
 from services.payment.stores.statements import SQL
 
 
-async def paid_for(connection: Connection, booking_id: str) -> Paid | None:
+async def paid_for(connection: Connection, booking_id: str) -> StandingPayment | None:
     """
     The payment that stands for a booking, held until the transaction ends.
     """
     row = await connection.fetchrow(SQL.read_paid, booking_id)
-    return None if row is None else msgspec.convert(dict(row), Paid)
+    return None if row is None else msgspec.convert(dict(row), StandingPayment)
 
 
 async def move_payment(connection: Connection, booking_id: str, *, moved_to: str) -> None:
@@ -29,7 +29,14 @@ async def move_payment(connection: Connection, booking_id: str, *, moved_to: str
 
 
 async def insert(
-    connection: Connection, *, refund_id: str, booking_id: str, paid: Paid, amount_rupiah: int, reason: str, actor: str
+    connection: Connection,
+    *,
+    refund_id: str,
+    booking_id: str,
+    paid: StandingPayment,
+    amount_rupiah: int,
+    reason: str,
+    actor: str,
 ) -> bool:
     """
     Ask, unless the payment has a refund that is not rejected. Returns whether it was asked now.

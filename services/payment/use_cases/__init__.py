@@ -1,5 +1,5 @@
 """
-What payment does: invoice, take what banks report, load fees.
+What payment does: invoice, take what banks report and confirm, check proofs, load fees.
 
 Called by consumers, routes, tasks of the worker and commands. Each runs in one transaction with
 the event it announces.

@@ -11,15 +11,20 @@ from typing import Final
 
 from kernel.ids import derived
 from kernel.postgres import Connection, Database
+from services.payment import stores
 from services.payment.domain.bank_day import BankDay, BankLine, Outcome, compare
+from services.payment.domain.inquiry import Said
 from services.payment.domain.settlement import Payment, Report, Verdict
-from services.payment.domain.snap import Code
 from services.payment.stores import settlements
 from services.payment.stores.settlements import Counts, Judged
 from services.payment.use_cases import taking
 
 CHUNK_LINES: Final = 1000
-_OUTCOMES: Final = {Verdict.REPEATED: Outcome.MATCHED, Verdict.AMOUNT_DIFFERS: Outcome.AMOUNT_DIFFERS}
+_OUTCOMES: Final = {
+    Verdict.REPEATED: Outcome.MATCHED,
+    Verdict.PARTIAL: Outcome.AMOUNT_DIFFERS,
+    Verdict.OVERPAID: Outcome.AMOUNT_DIFFERS,
+}
 """Of a line we know no payment of; whatever else settling says, it is missing here."""
 
 
@@ -77,16 +82,18 @@ async def _settle(connection: Connection, run_id: str, bank: str, line: BankLine
         paid_at_ms=line.paid_at_ms,
     )
     now_ms = await settlements.read_now_ms(connection)
-    verdict, code = await taking.settle(connection, report, now_ms=now_ms)
-    verdict = verdict or _before(code)
+    # The report of the day is the bank's own word, asked for; nobody has to ask it again.
+    verdict, _ = await taking.settle(connection, report, said=Said.SAME, now_ms=now_ms)
+    verdict = verdict or await _before(connection, report)
     outcome = Outcome.DUPLICATE if line.repeats else outcome or _OUTCOMES.get(verdict, Outcome.MISSING_HERE)
     await settlements.judge(
         connection, run_id, [Judged(line_number=line.line_number, outcome=outcome, verdict=verdict.value)]
     )
 
 
-def _before(code: Code) -> Verdict:
+async def _before(connection: Connection, report: Report) -> Verdict:
     """
-    What an earlier report of the same line was answered.
+    What settling made of the same line in an earlier report.
     """
-    return next((verdict for verdict in Verdict if verdict.code is code and verdict.is_exception), Verdict.REPEATED)
+    seen = await stores.callback_seen(connection, report)
+    return seen[1] if seen is not None and seen[1].is_exception else Verdict.REPEATED

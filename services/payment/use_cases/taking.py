@@ -1,8 +1,8 @@
 """
 Take what a bank reported, once.
 
-Called by the callback, in its transaction, with the event it announces in the outbox of the
-same transaction. Nothing here reads the clock.
+Called by the use cases that have asked the bank, in their transaction, with the event it announces
+in the outbox of the same transaction. Nothing here reads the clock or asks anybody.
 """
 
 from contracts.envelope import seal
@@ -10,30 +10,56 @@ from contracts.events import PaymentReceived
 from kernel import outbox
 from kernel.postgres import Connection
 from services.payment import stores
+from services.payment.domain.inquiry import Said
 from services.payment.domain.settlement import Invoice, Payment, Report, Verdict, judge
 from services.payment.domain.snap import Code
 
 ROOM = "payment"
 
 
-async def settle(connection: Connection, report: Report, *, now_ms: int) -> tuple[Verdict | None, Code]:
+async def settle(connection: Connection, report: Report, *, said: Said, now_ms: int) -> tuple[Verdict | None, Code]:
     """
     Take a verified report once. Returns the verdict, None for a repeated notification, and the answer.
+
+    `said` is what the bank answered when it was asked about this report; silence keeps the report in doubt.
     """
     await stores.lock_report(connection, report)
     seen = await stores.callback_seen(connection, report)
     if seen is not None:
         body_sha256, before = seen
         return None, before.code if body_sha256 == report.body_sha256 else Code.CONFLICT
+    verdict = await _judge(connection, report, said=said, now_ms=now_ms)
+    if verdict is Verdict.UNCONFIRMED:
+        await stores.insert_unconfirmed(connection, report)
+    await stores.remember_callback(connection, report, verdict)
+    return verdict, verdict.code
+
+
+async def resolve(connection: Connection, report: Report, *, said: Said, is_last: bool, now_ms: int) -> Verdict | None:
+    """
+    Give a report in doubt its end, if the bank's answer is one. The last silence lists it. None if it has had its end.
+    """
+    await stores.lock_report(connection, report)
+    if not await stores.is_unconfirmed(connection, report):
+        return None
+    verdict = await _judge(connection, report, said=said, now_ms=now_ms)
+    if verdict is Verdict.UNCONFIRMED:
+        if not is_last:
+            return verdict
+        await stores.insert_exception(connection, report, verdict)
+    await stores.end_doubt(connection, report, verdict)
+    return verdict
+
+
+async def _judge(connection: Connection, report: Report, *, said: Said, now_ms: int) -> Verdict:
     known = await stores.payment_of(connection, report.ntpn)
     invoice = await stores.lock_invoice(connection, report.billing_code)
-    verdict = judge(report, invoice=invoice, known=known)
+    verdict = judge(report, invoice=invoice, known=known, said=said)
     if verdict is Verdict.ACCEPTED and invoice is not None:
         await _take(connection, report, invoice, now_ms=now_ms)
     elif verdict.is_exception:
         await stores.insert_exception(connection, report, verdict)
-    await stores.remember_callback(connection, report, verdict)
-    return verdict, verdict.code
+    return verdict
 
 
 async def _take(connection: Connection, report: Report, invoice: Invoice, *, now_ms: int) -> None:
@@ -47,6 +73,7 @@ async def _take(connection: Connection, report: Report, invoice: Invoice, *, now
         paid_at_ms=report.paid_at_ms,
     )
     await stores.insert_payment(connection, payment)
+    await stores.resolve_doubts(connection, payment.ntpn)
     received = PaymentReceived(
         booking_id=payment.booking_id,
         billing_code=payment.billing_code,

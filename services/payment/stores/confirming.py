@@ -1,0 +1,86 @@
+"""
+Reports in doubt, and the list for people.
+
+Called by use cases and routes. Never decides.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kernel.postgres import Connection
+from services.payment.domain.inquiry import ASK_PAUSE_SECONDS_MAX, pause_seconds
+from services.payment.domain.settlement import Report, Verdict
+from services.payment.stores.statements import SQL
+
+
+async def insert_unconfirmed(connection: Connection, report: Report) -> None:
+    """
+    Keep a report whose bank was asked once and did not say the same.
+    """
+    await connection.execute(
+        SQL.insert_unconfirmed,
+        report.bank,
+        report.external_id,
+        report.body_sha256,
+        report.billing_code,
+        report.amount_value,
+        report.currency,
+        report.ntpn,
+        report.journal_number,
+        report.paid_at_ms,
+        pause_seconds(1),
+    )
+
+
+async def claim_unconfirmed(connection: Connection, *, rows_max: int) -> list[tuple[Report, int]]:
+    """
+    Reports to ask about now, each with how often its bank will have been asked.
+    """
+    rows = await connection.fetch(SQL.claim_unconfirmed, rows_max, ASK_PAUSE_SECONDS_MAX)
+    return [(Report(**{name: row[name] for name in Report.__struct_fields__}), row["asked"]) for row in rows]
+
+
+async def count_unconfirmed(connection: Connection) -> int:
+    """
+    How many reports wait.
+    """
+    waiting: int = await connection.fetchval(SQL.count_unconfirmed)
+    return waiting
+
+
+async def is_unconfirmed(connection: Connection, report: Report) -> bool:
+    """
+    Whether a report still waits.
+    """
+    waits: bool = await connection.fetchval(SQL.is_unconfirmed, report.bank, report.external_id)
+    return waits
+
+
+async def is_journal_unconfirmed(connection: Connection, *, billing_code: str, journal_number: str) -> bool:
+    """
+    Whether any bank's report of this payment waits.
+    """
+    waits: bool = await connection.fetchval(SQL.is_journal_unconfirmed, billing_code, journal_number)
+    return waits
+
+
+async def end_doubt(connection: Connection, report: Report, verdict: Verdict) -> None:
+    """
+    A report waits no longer; its notification, repeated, is answered with the verdict.
+    """
+    await connection.execute(SQL.delete_unconfirmed, report.bank, report.external_id)
+    await connection.execute(SQL.update_callback, report.bank, report.external_id, verdict.value)
+
+
+async def resolve_doubts(connection: Connection, ntpn: str) -> None:
+    """
+    What was listed as unconfirmed has been taken after all.
+    """
+    await connection.execute(SQL.resolve_doubts, ntpn)
+
+
+async def exceptions(connection: Connection, *, after: int, rows_max: int) -> Sequence[Any]:
+    """
+    A page of what people have to look at.
+    """
+    return await connection.fetch(SQL.read_exceptions, after, rows_max)
