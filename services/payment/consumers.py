@@ -7,7 +7,14 @@ Called by the kernel's consumer loop with a batch. Effect and inbox are one tran
 from collections.abc import Awaitable, Callable, Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import BookingCancelled, BookingExpired, BookingHeld, BookingPaidNoSeat, BookingRescheduled
+from contracts.events import (
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingHeld,
+    BookingPaidNoSeat,
+    BookingRescheduled,
+)
 from kernel import inbox
 from kernel.clock import NowMs
 from kernel.postgres import Database
@@ -15,7 +22,14 @@ from services.payment import metrics, use_cases
 from services.payment.use_cases import refunding
 
 BOOKING_EVENTS_GROUP = "payment.booking-events"
-_HEARD = (BookingHeld, BookingExpired, BookingCancelled, BookingPaidNoSeat, BookingRescheduled)
+_HEARD = (
+    BookingHeld,
+    BookingConfirmed,
+    BookingExpired,
+    BookingCancelled,
+    BookingPaidNoSeat,
+    BookingRescheduled,
+)
 
 
 def booking_events(database: Database, now_ms: NowMs) -> Callable[[Sequence[Envelope]], Awaitable[None]]:

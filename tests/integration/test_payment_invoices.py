@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.events import BookingExpired, BookingHeld, InvoiceIssued
+from contracts.events import BookingConfirmed, BookingExpired, BookingHeld, InvoiceIssued
 from kernel.errors import Retryable
 from services.payment import stores, use_cases
 from services.payment.__main__ import TARIFFS
@@ -77,6 +77,28 @@ async def test_a_paid_invoice_stays_paid_when_the_booking_ends(room: Room) -> No
     await room.expired(told)
 
     assert "paid" == await room.one("SELECT state FROM invoice")
+
+
+async def test_a_booking_paid_by_the_one_it_replaces_has_no_live_code(room: Room) -> None:
+    """
+    Moved, not bought again: nothing more is to be paid, and what is paid itself stays paid.
+    """
+    moved, paid = booking("moved"), booking("bought")
+    await room.held(moved)
+    await room.pay(await room.held(paid))
+    await room.hear(
+        *(
+            (
+                f"b.{told.booking_id}.3",
+                BookingConfirmed(booking=told, at_ms=3, ntpn="A" * 16, amount_rupiah=FEE_RUPIAH, paid_at_ms=2),
+            )
+            for told in (moved, paid)
+        )
+    )
+
+    assert {(moved.booking_id, "closed"), (paid.booking_id, "paid")} == {
+        (row["booking_id"], row["state"]) for row in await room.all("SELECT booking_id, state FROM invoice")
+    }
 
 
 async def test_a_service_without_a_fee_waits_for_one(room: Room) -> None:

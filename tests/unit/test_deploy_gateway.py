@@ -63,7 +63,7 @@ def test_only_locations_that_read_may_ask_twice() -> None:
     twice = [path for path, body in locations if "proxy_next_upstream error timeout;" in body]
     writes = ("reservations", "callbacks", "sandbox", "cancel", "refunds", "accounts", "persons", "tokens")
 
-    assert 8 == len(twice)
+    assert 9 == len(twice)
     assert [] == [path for path in twice if any(word in path for word in writes)]
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.payment.bank_keys import public_keys_of
@@ -115,6 +115,7 @@ def test_a_signature_that_is_none_is_refused_and_breaks_nothing(spelled: str) ->
     assert reason(sent(spelled), keys("now")) in {"header_missing", "signature_wrong"}
 
 
+@settings(deadline=None)  # the first example draws the key
 @given(st.sampled_from(["hmac", "rsa"]), st.integers(0, len(BODY) - 1), st.integers(1, 255))
 def test_no_flipped_byte_of_a_body_is_ever_believed(scheme: str, position: int, flip: int) -> None:
     """
@@ -126,6 +127,7 @@ def test_no_flipped_byte_of_a_body_is_ever_believed(scheme: str, position: int, 
     assert "signature_wrong" == reason(told, known, body=altered)
 
 
+@settings(deadline=None)  # the first example draws the key
 @given(st.sampled_from(["hmac", "rsa"]), st.data())
 def test_no_flipped_byte_of_a_signed_header_is_ever_believed(scheme: str, data: st.DataObject) -> None:
     """

@@ -8,7 +8,15 @@ the outbox of the same transaction.
 from collections.abc import Iterable, Sequence
 
 from contracts.envelope import seal
-from contracts.events import Booking, BookingCancelled, BookingExpired, BookingHeld, Event, InvoiceIssued
+from contracts.events import (
+    Booking,
+    BookingCancelled,
+    BookingConfirmed,
+    BookingExpired,
+    BookingHeld,
+    Event,
+    InvoiceIssued,
+)
 from kernel import outbox
 from kernel.errors import Retryable
 from kernel.kafka.message import Message
@@ -23,10 +31,11 @@ ROOM = "payment"
 
 async def follow_bookings(connection: Connection, events: Sequence[Event], *, now_ms: int) -> int:
     """
-    Invoice what is held, close what came to nothing, in any order. Returns how many invoices were issued.
+    Invoice what is held, close what needs no money any more, in any order. Returns how many invoices were issued.
 
     A booking that ends before it is heard of gets a closed invoice that is told to nobody,
-    so that the late news of its hold finds it and issues nothing.
+    so that the late news of its hold finds it and issues nothing. One that is confirmed by the payment of
+    the booking it replaces expects none of its own: a booking has one live code, and only while it is unpaid.
     """
     held = {event.booking.booking_id: event.booking for event in events if isinstance(event, BookingHeld)}
     ended = {
@@ -34,10 +43,11 @@ async def follow_bookings(connection: Connection, events: Sequence[Event], *, no
         for event in events
         if isinstance(event, BookingExpired | BookingCancelled)
     }
+    confirmed = {event.booking.booking_id for event in events if isinstance(event, BookingConfirmed)}
     issued = await _insert(connection, held.values(), state="open")
     await outbox.append(connection, [_issued(invoice, now_ms) for invoice in issued])
     await _insert(connection, ended.values(), state="closed")
-    await stores.close_invoices(connection, sorted(ended))
+    await stores.close_invoices(connection, sorted(confirmed | ended.keys()))
     return len(issued)
 
 
