@@ -5,6 +5,8 @@ A bank's daily report is reconciled with what we took: nothing is missed, nothin
 import asyncio
 import datetime as dt
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,22 @@ import pytest
 
 from contracts.events import PaymentReceived
 from kernel.errors import Retryable
+from ops.state import StateDir
 from services.payment.domain import bank_day
 from services.payment.use_cases import reconciling
 from tests.integration.payment_bank import Mood
-from tests.integration.payment_room import BANK, FEE_RUPIAH, Room, booking, command, notification, payment_room
+from tests.integration.payment_room import (
+    BANK,
+    COMMAND_SECONDS,
+    FEE_RUPIAH,
+    Room,
+    booking,
+    command,
+    notification,
+    payment_room,
+)
 
+ROOT = Path(__file__).parents[2]
 HEAD = ",".join(bank_day.COLUMNS)
 DAY = "2026-11-27"
 PAID_AT = "2026-11-27T15:00:00+08:00"
@@ -233,6 +246,37 @@ async def test_a_report_of_another_day_misses_nothing_of_this_one(room: Room, da
 
     assert [(0, {}), (1, {"missing_there": 1}), (0, {})] == [(run[0], _counts(run[1])) for run in runs]
     assert (2, 1) == (unnamed[0], unnamed[1]["line"])
+
+
+async def test_antrean_settle_ends_as_the_room_ends(room: Room, database: str, tmp_path: Path) -> None:
+    """
+    From another folder, with a path relative to it: the same figures and exit code; without a stack a sentence.
+    """
+    code = await paid(room, "ops")
+    report(tmp_path / "day.csv", line(ntpn("ops"), code, FEE_RUPIAH - 1))
+    state = StateDir(tmp_path / "stack")
+    without = await _antrean(tmp_path)
+    state.prepare()
+    state.environment.write_text(json.dumps({**os.environ, "DATABASE_URL": database}))
+    with state.locked():
+        exit_code, printed, _ = await _antrean(tmp_path)
+
+    assert (1, 1) == (exit_code, json.loads(printed[-1])["amount_differs"])
+    assert 1 == without[0]
+    assert "no stack runs" in without[2]
+
+
+async def _antrean(folder: Path) -> tuple[int, list[str], str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ops", "settle", "day.csv", "--dir", "stack"),
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(COMMAND_SECONDS):
+        out, err = await process.communicate()
+    return process.returncode or 0, out.decode().splitlines(), err.decode()
 
 
 @pytest.mark.parametrize(
