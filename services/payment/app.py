@@ -53,9 +53,11 @@ async def api(process: Process) -> None:
     app[routes.DATABASE] = db
     app[routes.KEYS] = settings.bank.keys_by_bank()
     app[routes.NOW_MS] = now_ms
-    session = await process.open(aiohttp.ClientSession())
-    app[routes.BANKS] = HttpBanks(session, settings.bank, now_ms)
+    asking = await process.open(aiohttp.ClientSession())
+    app[routes.BANKS] = HttpBanks(asking, settings.bank, now_ms)
     if settings.sandbox:
+        # Connections of its own: reports that wait for our inquiries must not keep these from being sent.
+        session = await process.open(aiohttp.ClientSession())
         app[routes.SANDBOX_BANK] = SandboxBank(db, session, settings.bank, now_ms)
 
     async def keys_known() -> bool:

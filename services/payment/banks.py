@@ -52,7 +52,7 @@ class HttpBanks:
         """
         try:
             answer = await self._ask(bank, Inquiry(billing_code=billing_code, journal_number=journal_number))
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("bank_silent", bank=bank, billing_code=billing_code, error=type(error).__name__)
             answer = Nothing.SILENT
         metrics.inquiries.labels(bank, "paid" if isinstance(answer, Paid) else answer.value).inc()

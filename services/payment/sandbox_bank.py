@@ -97,7 +97,7 @@ class SandboxBank:
             return _said(notices.NOT_YOURS)
         try:
             asked = msgspec.json.decode(body, type=Inquiry)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return _said(notices.NOT_READ)
         async with self._database.connection() as connection:
             entry = await stores.find_sandbox_payment(

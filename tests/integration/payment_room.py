@@ -14,12 +14,17 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import msgspec
 from aiohttp import web
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from contracts.envelope import Envelope, unseal
 from contracts.events import Booking, BookingCancelled, BookingExpired, BookingHeld, Event
@@ -45,6 +50,7 @@ from tests.integration.payment_bank import TestBank
 
 BANK = "teller"
 SECRET = "teller-secret-of-the-tests"
+RSA_BANK = "notary"
 OLD_SECRET = "teller-secret-of-last-year"
 SANDBOX_SECRET = "sandbox-secret-of-the-tests"
 ACCOUNT = "acc_payer"
@@ -201,11 +207,12 @@ class Room:
         headers = signed(raw, external_id=external_id, secret=secret)
         return await self.push(raw, headers | {name.replace("_", "-"): value for name, value in wrong.items()})
 
-    async def push(self, raw: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    async def push(self, raw: bytes, headers: dict[str, str], *, bank: str = BANK) -> tuple[int, str]:
         """
         Send bytes to the callback as they are: status and responseCode.
         """
-        async with self.session.post(self.base + CALLBACK_PATH, data=raw, headers=headers) as answer:
+        url = f"{self.base}/v1/bank/callbacks/{bank}"
+        async with self.session.post(url, data=raw, headers=headers) as answer:
             return answer.status, str((await answer.json(content_type=None)).get("responseCode", ""))
 
 
@@ -228,6 +235,28 @@ def signed(raw: bytes, *, external_id: str, secret: str = SECRET) -> dict[str, s
     }
 
 
+@cache
+def notary() -> RSAPrivateKey:
+    """
+    The key with which the bank of the RSA signatures signs.
+    """
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def notarized(raw: bytes, *, external_id: str, key: RSAPrivateKey) -> dict[str, str]:
+    """
+    The headers under which that bank sends `raw` now: no token.
+    """
+    timestamp = datetime.now(UTC).isoformat()
+    text = snap.asymmetric_text(path=f"/v1/bank/callbacks/{RSA_BANK}", body=raw, timestamp=timestamp)
+    return {
+        "X-TIMESTAMP": timestamp,
+        "X-SIGNATURE": base64.b64encode(key.sign(text, padding.PKCS1v15(), hashes.SHA256())).decode(),
+        "X-PARTNER-ID": RSA_BANK,
+        "X-EXTERNAL-ID": external_id,
+    }
+
+
 def notification(
     code: str, *, rupiah: int = FEE_RUPIAH, ntpn: str = "ABCDEFGH12345678", journal: str = "123456"
 ) -> dict[str, Any]:
@@ -241,6 +270,10 @@ def notification(
         "journal_number": journal,
         "paid_at": "2026-11-27T15:00:00+08:00",
     }
+
+
+def _public(key: RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 @asynccontextmanager
@@ -258,14 +291,17 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
         outside.open() as inquiries,
         database(settings, schema=stores.SCHEMA) as db,
         aiohttp.ClientSession() as session,
+        aiohttp.ClientSession() as asking,
+        aiohttp.ClientSession() as reporting,
     ):
         bank = BankSettings(
-            secrets=f"{BANK}:{SECRET},{BANK}:{OLD_SECRET},{SANDBOX}:{SANDBOX_SECRET}",
-            inquiry_urls=f"{BANK}={inquiries},{SANDBOX}={base}/v1/sandbox/bank/inquiries",
+            secrets=f"{BANK}:{SECRET},{BANK}:{OLD_SECRET},{SANDBOX}:{SANDBOX_SECRET},{RSA_BANK}:{SECRET}",
+            public_keys=f"{RSA_BANK}:{base64.b64encode(_public(notary())).decode()}",
+            inquiry_urls=f"{BANK}={inquiries},{RSA_BANK}={inquiries},{SANDBOX}={base}/v1/sandbox/bank/inquiries",
             inquiry_timeout_seconds=0.5,
             callback_url=f"{base}/v1/bank/callbacks/{SANDBOX}",
         )
-        banks = HttpBanks(session, bank, now_ms)
+        banks = HttpBanks(asking, bank, now_ms)
         async with db.transaction() as connection:
             await use_cases.load_tariffs(connection, TARIFFS)
         app = application(
@@ -278,7 +314,7 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
         app[routes.KEYS] = bank.keys_by_bank()
         app[routes.BANKS] = banks
         app[routes.NOW_MS] = now_ms
-        app[routes.SANDBOX_BANK] = SandboxBank(db, session, bank, now_ms)
+        app[routes.SANDBOX_BANK] = SandboxBank(db, reporting, bank, now_ms)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.SockSite(runner, door).start()

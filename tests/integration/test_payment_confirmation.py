@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from contracts.events import PaymentReceived
 from services.payment.domain.inquiry import ASKS_MAX
@@ -15,8 +16,11 @@ from tests.integration.payment_bank import Mood
 from tests.integration.payment_room import (
     FEE_RUPIAH,
     OLD_SECRET,
+    RSA_BANK,
     Room,
     booking,
+    notarized,
+    notary,
     notification,
     payment_room,
     signed,
@@ -171,6 +175,33 @@ async def test_a_key_that_is_being_replaced_is_good_and_one_nobody_named_is_not(
 
     assert (401, "4012500") == await room.report(notification(code), external_id="1", secret="of-nobody-at-all")
     assert OK == await room.report(notification(code), external_id="1", secret=OLD_SECRET)
+
+
+async def test_a_bank_that_signs_with_rsa_is_believed_under_its_public_key_alone(room: Room) -> None:
+    """
+    No token, no shared secret; a stranger's key and the secret of our questions are refused.
+    """
+    body = notification(await room.held(booking("notarized")))
+    room.bank.book(body)
+    raw, stranger = msgspec.json.encode(body), rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    forged = await room.push(raw, notarized(raw, external_id="1", key=stranger), bank=RSA_BANK)
+    shared = await room.push(raw, signed(raw, external_id="1") | {"X-PARTNER-ID": RSA_BANK}, bank=RSA_BANK)
+
+    assert [(401, "4012500")] * 2 == [forged, shared]
+    assert OK == await room.push(raw, notarized(raw, external_id="1", key=notary()), bank=RSA_BANK)
+    assert (1, RSA_BANK) == (await _payments(room), await room.one("SELECT bank FROM payment"))
+
+
+@pytest.mark.parametrize(
+    "paid_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "2026-11-27T15:00:00", "yesterday"]
+)
+async def test_a_moment_that_is_none_is_no_report(room: Room, paid_at: str) -> None:
+    """
+    Whatever a bank's machine makes of a date, it is an answer and never an error of ours.
+    """
+    code = await room.held(booking("moment"))
+
+    assert (400, "4002501") == await room.report(notification(code) | {"paid_at": paid_at}, external_id="1")
 
 
 async def test_no_mutated_callback_is_ever_taken(room: Room) -> None:

@@ -182,7 +182,10 @@ async def test_the_booking_of_somebody_else_looks_like_none(room: Room) -> None:
     await room.report(notification(await room.held(told)), external_id="1")
     others = await room.prove(told.booking_id, "123456", key="proof-0001", account_id="acc_other")
     none = await room.prove("rsv_none", "123456", key="proof-0001", account_id="acc_other")
+    odd = await room.prove("%00", "123456", key="proof-0001")
+    shown, _, _ = await room.get("/v1/bookings/%00/invoice")
 
+    assert (404, "invoice_not_ready", 404) == (odd[0], odd[1]["code"], shown)
     assert (404, "invoice_not_ready") == (others[0], others[1]["code"])
     assert (404, "invoice_not_ready") == (none[0], none[1]["code"])
 

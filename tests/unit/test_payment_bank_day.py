@@ -47,6 +47,8 @@ def test_a_report_is_read_as_it_stands() -> None:
         ("sandbox,2026-02-30,ABCDEFGH12345678,812345678901234,J-1,350000,2026-11-27T15:00:00+08:00", "no date"),
         ("other,2026-11-27,ABCDEFGH12345678,812345678901234,J-1,350000,2026-11-27T15:00:00+08:00", "another bank"),
         ("sandbox,2026-11-28,ABCDEFGH12345678,812345678901234,J-1,350000,2026-11-28T15:00:00+08:00", "or day"),
+        ("sandbox,2026-11-27,ABCDEFGH12345678,812345678901234,J-1,350000,0001-01-01T00:00:00+23:59", "paid_at"),
+        ("sandbox,2026-11-27,ABCDEFGH12345678,812345678901234,J-1,350000,9999-12-31T23:59:59-23:59", "paid_at"),
         ("sandbox,2026-11-27,ABCDEFGH12345678", "7 fields"),
         ("", "7 fields"),
         ('sandbox,2026-11-27,"ABC\nDEF",812345678901234,J-1,350000,2026-11-27T15:00:00+08:00', "7 fields"),
@@ -83,6 +85,19 @@ def test_a_day_without_payments_has_to_be_named() -> None:
         read([HEAD])
 
     assert () == read([HEAD], bank="sandbox", settled_on=dt.date(2026, 11, 27)).lines
+
+
+@pytest.mark.parametrize(
+    ("bank", "day"), [("sandbox", dt.date.max), ("sandbox", dt.date.min), ("no bank", dt.date(2026, 11, 27))]
+)
+def test_a_bank_and_a_day_that_cannot_be_are_refused(bank: str, day: dt.date) -> None:
+    """
+    Given beside the file as well as in it.
+    """
+    line = GOOD.replace("2026-11-27", day.isoformat()).replace("sandbox", bank)
+    for text in ([HEAD], [HEAD, line]):
+        with pytest.raises(BadReport):
+            read(text, bank=bank, settled_on=day)
 
 
 def test_what_is_given_must_be_what_the_report_says() -> None:

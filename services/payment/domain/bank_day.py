@@ -24,7 +24,7 @@ ZONE: Final = dt.timezone(dt.timedelta(hours=7))
 
 _FIELDS: Final = {
     "bank": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,35}"),
-    "settled_on": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "settled_on": re.compile(r"2[0-9]{3}-[0-9]{2}-[0-9]{2}"),
     "ntpn": re.compile(r"[0-9A-Z]{16}"),
     "billing_code": re.compile(r"[0-9]{15}"),
     "journal_number": re.compile(r"[0-9A-Za-z-]{1,30}"),
@@ -115,6 +115,8 @@ def read(text: Iterable[str], *, bank: str | None = None, settled_on: dt.date | 
         lines.append(line)
     if day[0] is None or day[1] is None:
         raise BadReport("no payments: say whose report it is, and of which day", line_number=1)
+    if not _FIELDS["bank"].fullmatch(day[0]) or not _FIELDS["settled_on"].fullmatch(day[1].isoformat()):
+        raise BadReport("no bank and day of ours", line_number=1)
     return BankDay(bank=day[0], settled_on=day[1], lines=tuple(lines))
 
 

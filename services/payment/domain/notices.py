@@ -19,6 +19,8 @@ NOT_READ: Final = ("4002601", "Invalid Field Format")
 """Codes of SNAP's service 26, transfer to a virtual account: inquiry of its status."""
 
 JOURNAL_NUMBER: Final = "^[0-9A-Za-z-]{1,30}$"
+_CENTURY_BEGINS_MS: Final = 946_684_800_000
+_CENTURY_ENDS_MS: Final = 4_102_444_800_000
 BillingCode = Annotated[str, msgspec.Meta(pattern="^[0-9]{15}$")]
 Journal = Annotated[str, msgspec.Meta(pattern=JOURNAL_NUMBER)]
 
@@ -71,10 +73,10 @@ class InquiryAnswer(
 
 def paid_of(told: Notification) -> Paid | None:
     """
-    What was told, or None when its moment has no offset or is none.
+    What was told, or None when its moment has no offset, is none, or is of another century.
     """
     paid_at_ms = moment_ms(told.paid_at)
-    if paid_at_ms is None:
+    if paid_at_ms is None or not _CENTURY_BEGINS_MS <= paid_at_ms < _CENTURY_ENDS_MS:
         return None
     return Paid(
         billing_code=told.billing_code,

@@ -62,7 +62,7 @@ async def _raw(request: web.Request) -> bytes:
 def _report(bank: str, headers: snap.Headers, body: bytes) -> Report | None:
     try:
         told = msgspec.json.decode(body, type=Notification)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     paid = paid_of(told)
     if paid is None:

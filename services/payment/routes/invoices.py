@@ -13,7 +13,7 @@ from kernel.http.problem import answer
 from kernel.http.route import Auth, Route, answer_json
 from services.payment import problems, stores
 from services.payment.domain.billing import CURRENCY, Line
-from services.payment.routes.keys import DATABASE
+from services.payment.routes.keys import BOOKING_ID, DATABASE
 
 
 class InvoiceAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +36,12 @@ async def get_invoice(request: web.Request) -> web.Response:
     """
     The caller's invoice. Another account's looks exactly like none.
     """
+    booking_id = request.match_info["booking_id"]
+    if not BOOKING_ID.fullmatch(booking_id):
+        return answer(request, problems.INVOICE_NOT_READY, retry_after_seconds=1)
     async with request.app[DATABASE].connection() as connection:
         invoice = await stores.invoice_of(
-            connection, booking_id=request.match_info["booking_id"], account_id=principal_of(request).account_id
+            connection, booking_id=booking_id, account_id=principal_of(request).account_id
         )
     if invoice is None:
         return answer(request, problems.INVOICE_NOT_READY, retry_after_seconds=1)

@@ -18,10 +18,10 @@ from kernel.postgres import Connection
 from services.payment import metrics, problems
 from services.payment.domain.notices import Journal
 from services.payment.domain.proofs import Proof
-from services.payment.domain.settlement import Invoice, Payment
-from services.payment.routes.keys import BANKS, DATABASE, NOW_MS
+from services.payment.domain.settlement import Invoice, Payment, Verdict
+from services.payment.routes.keys import BANKS, BOOKING_ID, DATABASE, NOW_MS
 from services.payment.use_cases import proving
-from services.payment.use_cases.proving import Heard, InDoubt, Refused, Why
+from services.payment.use_cases.proving import Heard, InDoubt, Refused, Settled, Why
 
 log = get_logger(__name__)
 COME_BACK_SECONDS = 5
@@ -62,6 +62,8 @@ async def post_payment_proof(request: web.Request) -> web.Response:
         journal_number=asked.journal_number,
         key=idempotency_key(request),
     )
+    if not BOOKING_ID.fullmatch(proof.booking_id):
+        return _refusal(request, proof, Refused(why=Why.NO_INVOICE))
     database, now_ms = request.app[DATABASE], request.app[NOW_MS]
     heard = await proving.hear(database, request.app[BANKS], proof)
     if isinstance(heard, Refused):
@@ -70,11 +72,17 @@ async def post_payment_proof(request: web.Request) -> web.Response:
         metrics.proofs.labels("unconfirmed").inc()
         return answer_json(_shown(heard.invoice, state="unconfirmed"), status=202)
 
+    taken_rupiah: list[int] = []
+
     async def work(connection: Connection) -> web.Response:
-        return answer_json(_settled(heard, await proving.settle(connection, heard, now_ms=now_ms())))
+        settled = await proving.settle(connection, heard, now_ms=now_ms())
+        if settled.verdict is Verdict.ACCEPTED and settled.payment is not None:
+            taken_rupiah.append(settled.payment.amount_rupiah)
+        return answer_json(_settled(heard, settled))
 
     response = await once(request, database, scope=f"payment_proof:{proof.account_id}:{proof.booking_id}", work=work)
     metrics.proofs.labels("heard").inc()
+    metrics.received_rupiah.inc(sum(taken_rupiah))
     return response
 
 
@@ -90,10 +98,10 @@ def _refusal(request: web.Request, proof: Proof, refused: Refused) -> web.Respon
     return answer(request, problems.INVOICE_NOT_READY, retry_after_seconds=1)
 
 
-def _settled(heard: Heard, settled: object) -> ProofAnswer:
-    if isinstance(settled, Payment):
-        return _shown(heard.invoice, state="paid", payment=settled)
-    return _shown(heard.invoice, state="listed", reason=str(getattr(settled, "value", settled)))
+def _settled(heard: Heard, settled: Settled) -> ProofAnswer:
+    if settled.payment is not None:
+        return _shown(heard.invoice, state="paid", payment=settled.payment)
+    return _shown(heard.invoice, state="listed", reason=settled.verdict.value)
 
 
 def _shown(

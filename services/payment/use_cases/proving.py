@@ -57,6 +57,15 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
     report: Report | None = None
 
 
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The end of a proof: the payment, taken now or before; or what the bank told instead of one.
+    """
+
+    verdict: Verdict
+    payment: Payment | None = None
+
+
 async def hear(database: Database, banks: Banks, proof: Proof) -> Heard | InDoubt | Refused:
     """
     What is known of a payment, by us or by a bank. Counts the attempt and forgives it unless it was wrong.
@@ -82,22 +91,20 @@ async def hear(database: Database, banks: Banks, proof: Proof) -> Heard | InDoub
     return InDoubt(invoice=first) if waits else Refused(why=Why.SILENT)
 
 
-async def settle(connection: Connection, heard: Heard, *, now_ms: int) -> Payment | Verdict:
+async def settle(connection: Connection, heard: Heard, *, now_ms: int) -> Settled:
     """
-    Take what a bank told being asked, once. Returns the payment, or what the report is instead of one.
+    Take what a bank told being asked, once.
     """
     if heard.payment is not None:
-        return heard.payment
+        return Settled(verdict=Verdict.REPEATED, payment=heard.payment)
     if heard.report is None:
         raise ValueError("what was heard is a payment or a report")
     verdict, _ = await taking.settle(connection, heard.report, said=Said.SAME, now_ms=now_ms)
     payment = await stores.payment_of_booking(connection, heard.invoice.booking_id)
     if payment is not None and payment.ntpn == heard.report.ntpn:
-        return payment
-    if verdict is not None:
-        return verdict
-    seen = await stores.callback_seen(connection, heard.report)
-    return Verdict.UNCONFIRMED if seen is None else seen[1]
+        return Settled(verdict=verdict or Verdict.REPEATED, payment=payment)
+    seen = await stores.callback_seen(connection, heard.report) if verdict is None else None
+    return Settled(verdict=verdict or (seen[1] if seen else Verdict.UNCONFIRMED))
 
 
 async def _look(connection: Connection, proof: Proof) -> Invoice | Heard | Refused:
