@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import audit, booking, demo, docs, rebuild, stack
+from ops.commands import audit, booking, demo, docs, rebuild, settle, stack
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ docs.register(app)
 demo.register(app)
 audit.register(app)
 rebuild.register(app)
+settle.register(app)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from contracts.events.booking import (
     PlacesWanted,
 )
 from contracts.events.identity import AccountActivated, AccountRegistered
-from contracts.events.payment import InvoiceIssued, PaymentReceived
+from contracts.events.payment import InvoiceIssued, PaymentReceived, PaymentRefunded
 from contracts.events.quota import (
     GiveBackAsked,
     PlacesRefused,
@@ -67,6 +67,7 @@ __all__ = [
     "GiveBackAsked",
     "InvoiceIssued",
     "PaymentReceived",
+    "PaymentRefunded",
     "PlacesRefused",
     "PlacesWanted",
     "QuotaEvent",
@@ -103,6 +104,7 @@ EVENTS: tuple[type[Event], ...] = (
     PlacesWanted,
     InvoiceIssued,
     PaymentReceived,
+    PaymentRefunded,
     AccountRegistered,
     AccountActivated,
 )

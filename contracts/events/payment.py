@@ -40,3 +40,18 @@ class PaymentReceived(Event, frozen=True, kw_only=True):
     amount_rupiah: int
     paid_at_ms: int
     at_ms: int
+
+
+class PaymentRefunded(Event, frozen=True, kw_only=True):
+    """
+    The treasury was told to give money back to whoever paid for a booking.
+    """
+
+    TYPE: ClassVar[str] = "payment.refunded.v1"
+    TOPIC: ClassVar[Topic] = PAYMENT_EVENTS
+
+    booking_id: str
+    ntpn: str
+    amount_rupiah: int
+    """What is given back: all of the payment or a part."""
+    at_ms: int

@@ -21,6 +21,7 @@ class Role(enum.StrEnum):
     PLANNER = "planner"
     AUDITOR = "auditor"
     SRE = "sre"
+    FINANCE = "finance"
 
 
 def has_role(principal: Principal, role: Role, office_id: str | None = None) -> bool:

@@ -10,3 +10,4 @@ received_rupiah = counter("payment_received_rupiah_total", "Money taken as payme
 inquiries = counter("payment_inquiries_total", "Questions to banks, by what they said.", ("bank", "answer"))
 unconfirmed = gauge("payment_unconfirmed_reports", "Reports whose bank has not yet said the same when asked.")
 proofs = counter("payment_proofs_total", "Journal numbers payers gave, by what became of them.", ("outcome",))
+refunds = counter("payment_refunds_total", "Steps of refunds, by what they became.", ("state",))

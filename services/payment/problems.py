@@ -30,6 +30,54 @@ BANK_UNREACHABLE: Final = ProblemType(
     next_id="Ulangi permintaan yang sama; pembayaran tidak akan tercatat dua kali.",
     next_en="Repeat the same request; the payment will not be taken twice.",
 )
+REFUND_NOT_FOUND: Final = ProblemType(
+    code="refund_not_found",
+    status=404,
+    title_id="Tidak ada pengembalian dana",
+    title_en="There is no refund",
+    next_id="Periksa nomornya; pengembalian dana muncul di sini setelah diajukan.",
+    next_en="Check the number; a refund appears here once it has been asked for.",
+)
+NOTHING_TO_REFUND: Final = ProblemType(
+    code="nothing_to_refund",
+    status=409,
+    title_id="Tidak ada pembayaran untuk pemesanan ini",
+    title_en="There is no payment for this booking",
+    next_id="Periksa nomor pemesanan; bila pemesanan dipindahkan, gunakan nomor yang baru.",
+    next_en="Check the booking number; if the booking was moved, use the new one.",
+)
+REFUND_ABOVE_PAYMENT: Final = ProblemType(
+    code="refund_above_payment",
+    status=409,
+    title_id="Jumlah melebihi pembayaran",
+    title_en="The amount is more than was paid",
+    next_id="Ajukan paling banyak sebesar jumlah yang dibayar.",
+    next_en="Ask for what was paid at most.",
+)
+REFUND_EXISTS: Final = ProblemType(
+    code="refund_exists",
+    status=409,
+    title_id="Pengembalian dana untuk pembayaran ini sudah diajukan",
+    title_en="A refund of this payment has been asked for already",
+    next_id="Lihat daftar pengembalian dana; yang baru hanya dapat diajukan setelah yang lama ditolak.",
+    next_en="Look at the list of refunds; another can be asked for only once that one is rejected.",
+)
+REFUND_NEEDS_ANOTHER: Final = ProblemType(
+    code="refund_needs_another_person",
+    status=403,
+    title_id="Pengaju tidak boleh menyetujui sendiri",
+    title_en="Who asks for a refund does not approve it",
+    next_id="Mintalah rekan lain menyetujuinya.",
+    next_en="Let a colleague approve it.",
+)
+REFUND_DECIDED: Final = ProblemType(
+    code="refund_decided",
+    status=409,
+    title_id="Pengembalian dana ini sudah diputuskan",
+    title_en="This refund has been decided already",
+    next_id="Lihat keadaannya di daftar pengembalian dana.",
+    next_en="Look at its state in the list of refunds.",
+)
 PROOF_WRONG: Final = ProblemType(
     code="payment_proof_wrong",
     status=422,

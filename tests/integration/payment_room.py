@@ -5,13 +5,17 @@ and a bank of the test's own outside, which can be silent, forgetful or of anoth
 Used by `test_payment_*.py`.
 """
 
+import asyncio
 import base64
 import dataclasses
+import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -51,6 +55,7 @@ OLD_SECRET = "teller-secret-of-last-year"
 SANDBOX_SECRET = "sandbox-secret-of-the-tests"
 ACCOUNT = "acc_payer"
 FEE_RUPIAH = 350_000
+COMMAND_SECONDS = 60
 
 
 def booking(name: str, *, applicants: int = 1, service: str = "regular") -> Booking:
@@ -147,6 +152,16 @@ class Room:
         headers = {"Authorization": f"Bearer {self._token(account_id, roles)}"}
         async with self.session.get(self.base + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None), answer.headers
+
+    async def post(
+        self, path: str, body: dict[str, Any], *, account_id: str, roles: tuple[str, ...], key: str
+    ) -> tuple[int, dict[str, Any]]:
+        """
+        Do something as a member of staff: status and body.
+        """
+        headers = {"Authorization": f"Bearer {self._token(account_id, roles)}", "Idempotency-Key": key}
+        async with self.session.post(self.base + path, json=body, headers=headers) as answer:
+            return answer.status, await answer.json(content_type=None)
 
     async def prove(
         self, booking_id: str, journal_number: str, *, key: str, account_id: str = ACCOUNT
@@ -305,3 +320,23 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
         await web.SockSite(runner, door).start()
         yield Room(db=db, base=base, session=session, signer=signer, bank=outside, banks=banks)
         await runner.cleanup()
+
+
+async def command(dsn: str, *arguments: str) -> tuple[int, list[str]]:
+    """
+    A command of the room as an operator types it: its exit code and the lines it printed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.payment",
+        *arguments,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "DATABASE_URL": dsn},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(COMMAND_SECONDS):
+        out, err = await process.communicate()
+    assert b"Traceback" not in err, err.decode()
+    return process.returncode or 0, out.decode().splitlines()

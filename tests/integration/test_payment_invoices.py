@@ -158,7 +158,7 @@ async def test_fees_load_once_and_are_never_edited(room: Room, tmp_path: Path) -
         async with room.db.transaction() as connection:
             await use_cases.load_tariffs(connection, changed)
 
-    assert 6 == await room.one("SELECT count(*) FROM tariff")
+    assert 9 == await room.one("SELECT count(*) FROM tariff")
 
 
 async def test_the_export_lists_invoices_payments_and_exceptions(room: Room) -> None:

@@ -100,5 +100,6 @@ def test_a_fee_is_one_number_on_one_day() -> None:
         ("regular", "10"): 650_000,
         ("electronic", "5"): 650_000,
         ("electronic", "10"): 950_000,
+        ("same_day", "0"): 1_000_000,
     } == today
     assert all(dt.date.fromisoformat(row["valid_from"]) for row in tariffs)

@@ -1,18 +1,13 @@
 """
-Billing codes survive typing errors, and fees follow the day of the appointment.
+Billing codes survive typing errors, and no two are the same.
 """
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.payment.domain.billing import Tariff, billing_code, fee, is_valid, lines_of, total_rupiah, virtual_account
+from services.payment.domain.billing import billing_code, is_valid, virtual_account
 
 NUMBERS = st.integers(min_value=1, max_value=10**13 - 1)
-TARIFFS = [
-    Tariff(service="regular", validity_years=5, amount_rupiah=350_000, valid_from="2022-01-01"),
-    Tariff(service="regular", validity_years=5, amount_rupiah=400_000, valid_from="2024-12-17"),
-    Tariff(service="regular", validity_years=10, amount_rupiah=650_000, valid_from="2024-12-17"),
-]
 
 
 @given(NUMBERS)
@@ -63,26 +58,3 @@ def test_whatever_is_typed_is_judged_without_a_crash(text: str) -> None:
     Anything that is not fifteen ASCII digits is no code.
     """
     assert not is_valid(text) or (15 == len(text) and text.isdecimal())
-
-
-def test_the_fee_is_the_newest_one_valid_on_the_day() -> None:
-    """
-    The day before a new fee still costs the old one; the ten-year passport is another row.
-    """
-    before = fee(TARIFFS, service="regular", date="2024-12-16")
-    on_the_day = fee(TARIFFS, service="regular", date="2024-12-17")
-
-    assert [350_000, 400_000] == [tariff.amount_rupiah for tariff in (before, on_the_day) if tariff]
-    assert fee(TARIFFS, service="regular", date="2021-12-31") is None
-    assert fee(TARIFFS, service="electronic", date="2026-01-01") is None
-
-
-@given(st.integers(1, 5))
-def test_a_family_pays_for_each_of_its_members(applicants: int) -> None:
-    """
-    The total is the unit times the heads.
-    """
-    lines = lines_of(TARIFFS[1], applicants=applicants)
-
-    assert 400_000 * applicants == total_rupiah(lines)
-    assert [applicants] == [line.applicants for line in lines]

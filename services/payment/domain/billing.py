@@ -1,5 +1,5 @@
 """
-Billing codes, virtual accounts and what a booking costs.
+Billing codes, virtual accounts and the lines of an invoice.
 
 Called by use cases that issue invoices. A code is a running number, scrambled so that the
 next one cannot be guessed from the last, and closed by a check digit, so that a typing
@@ -12,8 +12,6 @@ from typing import Final
 import msgspec
 
 CURRENCY: Final = "IDR"
-VALIDITY_YEARS: Final = 5
-"""Which passport a slot stands for, as long as an applicant cannot choose the ten-year one."""
 
 _KIND_DIGIT: Final = "8"
 """First digit of a SIMPONI code for revenue that is not a tax."""
@@ -49,18 +47,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     amount_rupiah: int
 
 
-class Tariff(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A fee from a day on, until the next row of the same service and validity.
-    """
-
-    service: str
-    validity_years: int
-    amount_rupiah: int
-    valid_from: str
-    """YYYY-MM-DD."""
-
-
 def check_digit(digits: str) -> str:
     """
     The digit that makes `digits` plus itself valid.
@@ -91,33 +77,6 @@ def virtual_account(number: int) -> str:
     The 18-digit account that stands for the same invoice at a bank.
     """
     return f"{_VIRTUAL_ACCOUNT_PREFIX}{_scrambled(number):013d}"
-
-
-def fee(tariffs: Sequence[Tariff], *, service: str, date: str) -> Tariff | None:
-    """
-    The tariff of `service` valid on `date`, or None where there is none.
-    """
-    valid = [
-        tariff
-        for tariff in tariffs
-        if (tariff.service, tariff.validity_years) == (service, VALIDITY_YEARS) and tariff.valid_from <= date
-    ]
-    return max(valid, key=lambda tariff: tariff.valid_from, default=None)
-
-
-def lines_of(tariff: Tariff, *, applicants: int) -> tuple[Line, ...]:
-    """
-    What a family pays.
-    """
-    return (
-        Line(
-            service=tariff.service,
-            validity_years=tariff.validity_years,
-            applicants=applicants,
-            unit_rupiah=tariff.amount_rupiah,
-            amount_rupiah=tariff.amount_rupiah * applicants,
-        ),
-    )
 
 
 def total_rupiah(lines: Sequence[Line]) -> int:

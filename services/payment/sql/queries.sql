@@ -1,17 +1,3 @@
--- add_tariffs --
--- Add fees not known yet; returns how many. $1 services, $2 validity years, $3 first days, $4 rupiah (arrays of one length)
-WITH added AS (
-    INSERT INTO tariff (service, validity_years, valid_from, amount_rupiah)
-    SELECT * FROM unnest($1::text[], $2::integer[], $3::date[], $4::bigint[])
-    ON CONFLICT DO NOTHING
-    RETURNING 1
-)
-SELECT count(*) FROM added;
-
--- read_tariffs --
--- All fees. A few rows: they change once in years.
-SELECT service, validity_years, valid_from::text AS valid_from, amount_rupiah FROM tariff;
-
 -- take_invoice_numbers --
 -- Running numbers, one a row. $1 how many
 SELECT nextval('invoice_number') AS number FROM generate_series(1, $1::integer);

@@ -18,7 +18,6 @@ from services.payment.stores.confirming import (
 )
 from services.payment.stores.exporting import export
 from services.payment.stores.invoices import (
-    add_tariffs,
     amount_of,
     close_invoices,
     insert_invoices,
@@ -26,7 +25,6 @@ from services.payment.stores.invoices import (
     invoice_numbers,
     invoice_of,
     lock_invoice,
-    tariffs,
 )
 from services.payment.stores.payments import (
     callback_seen,
@@ -46,6 +44,7 @@ from services.payment.stores.proofs import (
     payment_of_booking,
 )
 from services.payment.stores.statements import MIGRATIONS, SCHEMA
+from services.payment.stores.tariffs import add_service_items, add_tariffs, lock_tariffs, service_items, tariffs
 
 __all__ = (
     "MIGRATIONS",
@@ -53,6 +52,7 @@ __all__ = (
     "Attempts",
     "Booked",
     "Entry",
+    "add_service_items",
     "add_tariffs",
     "amount_of",
     "attempts",
@@ -79,10 +79,12 @@ __all__ = (
     "is_unconfirmed",
     "lock_invoice",
     "lock_report",
+    "lock_tariffs",
     "payment_of",
     "payment_of_booking",
     "remember_callback",
     "remember_sandbox_payment",
     "resolve_doubts",
+    "service_items",
     "tariffs",
 )

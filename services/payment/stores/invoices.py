@@ -1,43 +1,21 @@
 """
-Fees and invoices in Postgres.
+Invoices in Postgres.
 
 Called by use cases and routes, inside their transaction. Never decides.
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import msgspec
 
 from kernel.postgres import Connection
-from services.payment.domain.billing import Line, Tariff
+from services.payment.domain.billing import Line
 from services.payment.domain.settlement import Invoice
 from services.payment.stores.statements import SQL
 
 _encode = msgspec.json.Encoder().encode
 _decode_lines = msgspec.json.Decoder(tuple[Line, ...]).decode
-
-
-async def add_tariffs(connection: Connection, tariffs: Sequence[Tariff]) -> int:
-    """
-    Add fees not known yet. Returns how many.
-    """
-    added: int = await connection.fetchval(
-        SQL.add_tariffs,
-        [tariff.service for tariff in tariffs],
-        [tariff.validity_years for tariff in tariffs],
-        [date.fromisoformat(tariff.valid_from) for tariff in tariffs],
-        [tariff.amount_rupiah for tariff in tariffs],
-    )
-    return added
-
-
-async def tariffs(connection: Connection) -> list[Tariff]:
-    """
-    All fees.
-    """
-    return [msgspec.convert(dict(row), Tariff) for row in await connection.fetch(SQL.read_tariffs)]
 
 
 async def invoice_numbers(connection: Connection, count: int) -> list[int]:

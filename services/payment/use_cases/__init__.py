@@ -7,6 +7,20 @@ the event it announces.
 
 from services.payment.use_cases.invoicing import follow_bookings
 from services.payment.use_cases.taking import settle
-from services.payment.use_cases.tariffs import TariffChanged, load_tariffs
+from services.payment.use_cases.tariffs import (
+    TariffChanged,
+    TariffsOverlap,
+    TariffUnreadable,
+    load_services,
+    load_tariffs,
+)
 
-__all__ = ("TariffChanged", "follow_bookings", "load_tariffs", "settle")
+__all__ = (
+    "TariffChanged",
+    "TariffUnreadable",
+    "TariffsOverlap",
+    "follow_bookings",
+    "load_services",
+    "load_tariffs",
+    "settle",
+)

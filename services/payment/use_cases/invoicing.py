@@ -23,8 +23,8 @@ from kernel.kafka.message import Message
 from kernel.postgres import Connection
 from services.payment import stores
 from services.payment.domain import billing
-from services.payment.domain.billing import Tariff
 from services.payment.domain.settlement import Invoice
+from services.payment.domain.tariffs import ServiceItem, Tariff, priced
 
 ROOM = "payment"
 
@@ -55,19 +55,22 @@ async def _insert(connection: Connection, bookings: Iterable[Booking], *, state:
     bookings = list(bookings)
     if not bookings:
         return []
-    fees = await stores.tariffs(connection)
+    fees, items = await stores.tariffs(connection), await stores.service_items(connection)
     numbers = await stores.invoice_numbers(connection, len(bookings))
-    invoices = [_invoice(booking, number, fees, state) for booking, number in zip(bookings, numbers, strict=True)]
+    invoices = [
+        _invoice(booking, number, items, fees, state) for booking, number in zip(bookings, numbers, strict=True)
+    ]
     stored = await stores.insert_invoices(connection, invoices)
     return [invoice for invoice in invoices if invoice.booking_id in stored]
 
 
-def _invoice(booking: Booking, number: int, fees: Sequence[Tariff], state: str) -> Invoice:
-    fee = billing.fee(fees, service=booking.service, date=booking.date)
-    if fee is None:
+def _invoice(
+    booking: Booking, number: int, items: Sequence[ServiceItem], fees: Sequence[Tariff], state: str
+) -> Invoice:
+    lines = priced(items, fees, service=booking.service, date=booking.date, applicants=len(booking.person_ids))
+    if lines is None:
         # Somebody adds the row, and the waiting booking gets its invoice.
         raise Retryable(f"no tariff for {booking.service} on {booking.date}")
-    lines = billing.lines_of(fee, applicants=len(booking.person_ids))
     return Invoice(
         booking_id=booking.booking_id,
         account_id=booking.account_id,

@@ -1,0 +1,47 @@
+"""
+The audit log: a line for every unsafe thing staff do with money.
+
+Called by use cases in the transaction of the deed, so that neither is there without the
+other. Lines are only ever added.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kernel.postgres import Connection
+from services.payment.stores.statements import SQL
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Who did what to which refund or batch, and why. No names, no NIKs.
+    """
+
+    actor: str
+    """The account of the member of staff, or the room itself."""
+    action: str
+    """A verb and a noun in snake_case, such as `approve_refund`."""
+    subject: str
+    """What it was done to, by id."""
+    office_id: str | None = None
+    reason: str
+    details: Mapping[str, Any] = {}
+
+
+async def write(connection: Connection, deed: Deed) -> None:
+    """
+    Add a line.
+    """
+    await connection.execute(
+        SQL.write_audit_entry,
+        deed.actor,
+        deed.action,
+        deed.subject,
+        deed.office_id,
+        deed.reason,
+        _encode(dict(deed.details)).decode(),
+    )
