@@ -4,31 +4,18 @@ Another time for a booking: all or nothing, so often, until the day before; by t
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
 
 from contracts.envelope import Envelope
 from contracts.events import BookingDisplaced, BookingRescheduled
-from kernel.auth.authenticator import HeaderAuthenticator
-from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
-from kernel.clock import now_ms
-from kernel.http.application import application
-from kernel.settings import HttpSettings
-from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE, MOVES
-from services.booking.settings import MoveSettings
-from services.booking.use_cases.board import OfficeBoard
 from tests.conftest import Eventually
+from tests.integration.booking_door import Client, booking_door, by
 from tests.integration.booking_room import Room, booking_id, booking_room
-
-SIGNER = TokenSigner(signing_key("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", variable="TEST"))
-Client = TestClient[Request, Application]
 
 
 @pytest.fixture
@@ -39,21 +26,8 @@ async def room(database: str) -> AsyncIterator[Room]:
 
 @pytest.fixture
 async def client(room: Room) -> AsyncIterator[Client]:
-    verifier = TokenVerifier(now_ms, jwks=SIGNER.jwks())
-    app = application(ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(verifier, now_ms))
-    app[DATABASE] = room.db
-    app[BOARD] = OfficeBoard(room.db)
-    app[MOVES] = MoveSettings(reschedules_max=1, wait_seconds=0.1)
-    async with TestClient(TestServer(app)) as opened:
+    async with booking_door(room) as opened:
         yield opened
-
-
-def by(account_id: str, *, key: str | None = None, roles: tuple[str, ...] = ()) -> Mapping[str, str]:
-    """
-    The headers of an account's call.
-    """
-    token = SIGNER.issue(account_id=account_id, person_ids=(), roles=roles, now_ms=now_ms(), ttl_seconds=60)
-    return {"Authorization": f"Bearer {token}", "Idempotency-Key": key or uuid.uuid4().hex}
 
 
 async def _public(room: Room) -> list[str]:
@@ -135,24 +109,23 @@ async def test_until_quota_answers_the_old_place_stands_and_the_move_can_be_look
     assert "confirmed" == await room.state("one")
 
 
-async def test_an_answer_that_comes_while_the_call_waits_is_its_answer(
-    room: Room, client: Client, eventually: Eventually
-) -> None:
+async def test_an_answer_that_comes_while_the_call_waits_is_its_answer(room: Room, eventually: Eventually) -> None:
     """
     No second call is needed.
     """
-    client.server.app[MOVES] = MoveSettings(wait_seconds=8)  # type: ignore[attr-defined]
     old, new = (await _public(room))[:2]
     await _confirmed(room, "one", old)
-    call = asyncio.create_task(_reschedule(client, booking_id("one"), new))
 
     async def asked() -> bool:
         return bool(await room.wanted())
 
-    await eventually(asked)
-    await room.grant((await room.wanted())[0], seats=(5,))
+    async with booking_door(room, move_wait_seconds=8) as client:
+        call = asyncio.create_task(_reschedule(client, booking_id("one"), new))
+        await eventually(asked)
+        await room.grant((await room.wanted())[0], seats=(5,))
+        answer = await call
 
-    assert 200 == (await call).status
+    assert 200 == answer.status
 
 
 async def test_a_refusal_leaves_the_old_place_and_names_others(room: Room, client: Client) -> None:
@@ -209,7 +182,10 @@ async def test_a_booking_is_moved_once_by_its_holder_however_long_its_chain(room
 
 async def _moved_by_office(room: Room, client: Client, moved: str, slot_id: str) -> Any:
     path, key = f"/v1/offices/bandung/bookings/{moved}/reschedule", uuid.uuid4().hex
-    body, headers = {"slot_id": slot_id, "reason": "air conditioning broke"}, by("acc_officer", key=key, roles=("officer",))
+    body, headers = (
+        {"slot_id": slot_id, "reason": "air conditioning broke"},
+        by("acc_officer", key=key, roles=("officer",)),
+    )
     assert 202 == (await client.post(path, json=body, headers=headers)).status
     await room.grant((await room.wanted())[-1], seats=(9,))
     return await (await client.post(path, json=body, headers=headers)).json()
@@ -386,6 +362,4 @@ async def test_many_moves_in_one_batch_are_made_and_one_that_cannot_be_stays_alo
 
 
 def _as(hold: Envelope, reservation_id: str) -> Envelope:
-    return msgspec.structs.replace(
-        hold, event=msgspec.structs.replace(hold.event, reservation_id=reservation_id)
-    )
+    return msgspec.structs.replace(hold, event=msgspec.structs.replace(hold.event, reservation_id=reservation_id))
