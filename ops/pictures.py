@@ -11,9 +11,9 @@ from typing import Any, Final
 _HEAD: Final = """\
 # The life of a booking
 
-Drawn by `antrean docs` from `TRANSITIONS` of `services/booking/domain/lifecycle.py`; the same table stands in Postgres as
-`booking_may_become`, which refuses every other step. States with a thick border keep their places; those with a colour
-also keep their people from reserving elsewhere.
+Drawn by `antrean docs` from `TRANSITIONS` of `services/booking/domain/lifecycle.py`. The same table stands in Postgres
+as `booking_may_become`, which refuses every other step. States with a thick border keep their places; those with a
+colour also keep their people from reserving elsewhere.
 
 ```mermaid
 stateDiagram-v2

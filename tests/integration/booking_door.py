@@ -27,9 +27,7 @@ Client = TestClient[Request, Application]
 
 
 @asynccontextmanager
-async def booking_door(
-    room: Room, *, move_wait_seconds: float = 0.1, reschedules_max: int = 1
-) -> AsyncIterator[Client]:
+async def booking_door(room: Room, *, move_wait_seconds: float = 0.1) -> AsyncIterator[Client]:
     """
     A client of the room's API.
     """
@@ -37,7 +35,7 @@ async def booking_door(
     app = application(ROUTES, HttpSettings(port=0), authenticator=HeaderAuthenticator(verifier, now_ms))
     app[DATABASE] = room.db
     app[BOARD] = OfficeBoard(room.db)
-    app[MOVES] = MoveSettings(reschedules_max=reschedules_max, wait_seconds=move_wait_seconds)
+    app[MOVES] = MoveSettings(wait_seconds=move_wait_seconds)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

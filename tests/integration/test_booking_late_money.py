@@ -157,9 +157,9 @@ async def test_a_payer_who_has_other_places_by_now_is_listed(room: Room) -> None
 
 
 @pytest.mark.parametrize("ended", ["expired", "cancelled", "displaced"])
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("paid", ["in_time", "late"])
 async def test_however_a_booking_ended_its_money_seeks_places_if_it_was_in_time(
-    room: Room, ended: str, late: bool
+    room: Room, ended: str, paid: str
 ) -> None:
     """
     After the deadline by the bank's clock it is listed at once, and quota is not asked.
@@ -172,9 +172,10 @@ async def test_however_a_booking_ended_its_money_seeks_places_if_it_was_in_time(
             await cancel(connection, booking_id("one"), account_id="acc_1", reason="other")
     await sweep(room.db)
     assert ended == await room.state("one")
-    await room.hear_payment(room.paid("one", late=late))
+    await room.hear_payment(room.paid("one", late=paid == "late"))
 
-    assert (("paid_no_seat", 0) if late else (ended, 1)) == (await room.state("one"), len(await room.wanted()))
+    expected = ("paid_no_seat", 0) if paid == "late" else (ended, 1)
+    assert expected == (await room.state("one"), len(await room.wanted()))
     assert [booking_id("one")] == [each.booking_id for each in await _listed(room)]
 
 

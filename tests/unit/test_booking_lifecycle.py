@@ -65,7 +65,7 @@ def test_whoever_keeps_a_person_keeps_his_place_and_a_step_never_takes_a_place_b
 )
 def test_a_payment_means_what_the_booking_is_by_then(state: State, known_ntpn: str | None, meaning: Payment) -> None:
     """
-    While places are there it confirms; without them it is listed, or seeks others if it was in time; again it is nothing.
+    While places are there it confirms; else it is listed, or seeks others if it was in time; again it is nothing.
     """
     assert meaning is payment_means(state, known_ntpn=known_ntpn, ntpn="n1", in_time=False)
     in_time = payment_means(state, known_ntpn=known_ntpn, ntpn="n1", in_time=True)
