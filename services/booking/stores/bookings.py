@@ -16,7 +16,7 @@ import msgspec
 from contracts.events import ReservationHeld
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PERSONS, KEEPS_PLACES, State
-from services.booking.domain.record import BookingRecord, Visit, visit_by_id
+from services.booking.domain.record import BookingRecord, Expired, Visit, visit_by_id
 from services.booking.stores.statements import SQL, as_json
 
 EXPORT_ROWS = 500
@@ -171,11 +171,11 @@ async def lock(connection: Connection, booking_ids: Iterable[str]) -> dict[str, 
     return {row["booking_id"]: record_of(row) for row in rows}
 
 
-async def lock_overdue(connection: Connection, *, limit: int) -> list[str]:
+async def expire(connection: Connection, *, limit: int) -> list[Expired]:
     """
-    Unpaid bookings past their deadline that nobody else has in hand.
+    End unpaid bookings past their deadline that nobody else has in hand.
     """
-    return [row["booking_id"] for row in await connection.fetch(SQL.lock_overdue, limit)]
+    return [Expired(**row) for row in await connection.fetch(SQL.expire_bookings, limit)]
 
 
 async def seconds_to_next_deadline(connection: Connection) -> float | None:
