@@ -102,3 +102,99 @@ MOVE_NOT_FOUND: Final = ProblemType(
     next_id="Ikuti Location dari jawaban permintaan pindah.",
     next_en="Follow the Location of the answer to your wish to move.",
 )
+SOLD_OUT: Final = ProblemType(
+    code="sold_out",
+    status=409,
+    title_id="Kuota untuk tempat itu sudah habis",
+    title_en="There are not enough of those places left",
+    next_id="Pilih hari, sesi atau layanan lain dengan Idempotency-Key baru.",
+    next_en="Choose another day, session or service with a new Idempotency-Key.",
+)
+PLACES_REFUSED: Final = ProblemType(
+    code="places_refused",
+    status=409,
+    title_id="Tempat itu tidak dapat diberikan",
+    title_en="Those places could not be had",
+    next_id="Lihat kolom refusal; ulangi dengan Idempotency-Key baru bila halangannya sudah tidak ada.",
+    next_en="See the member refusal; repeat with a new Idempotency-Key once nothing stands in the way.",
+)
+NOTHING_PLANNED: Final = ProblemType(
+    code="nothing_planned",
+    status=409,
+    title_id="Kantor tidak mempunyai tempat seperti itu pada hari itu",
+    title_en="The office has no such places that day, or their time is over",
+    next_id="Pilih hari kerja yang akan datang, atau sesi dan layanan yang ada di kantor itu.",
+    next_en="Choose a coming working day, or a session and a service which the office has.",
+)
+CAP_REACHED: Final = ProblemType(
+    code="cap_reached",
+    status=409,
+    title_id="Batas harian kantor untuk tempat seperti itu sudah tercapai",
+    title_en="The office has given as many of those places as it may that day",
+    next_id="Pilih hari lain; batasnya di kolom cap, yang sudah diberikan di kolom given.",
+    next_en="Choose another day; the limit is in the member cap, what was given in the member given.",
+)
+SEATING_NOT_FOUND: Final = ProblemType(
+    code="counter_booking_not_found",
+    status=404,
+    title_id="Kantor ini tidak memberikan pemesanan dengan nomor itu",
+    title_en="This office has given no booking of that number",
+    next_id="Periksa nomornya; pemesanan warga dicari menurut nomor antreannya.",
+    next_en="Check its number; bookings people made themselves are found by their queue number.",
+)
+NOTHING_TO_WAIT_FOR: Final = ProblemType(
+    code="nothing_to_wait_for",
+    status=409,
+    title_id="Belum ada tempat yang pernah dibuka untuk kantor, layanan dan hari itu",
+    title_en="No places of that office, service and range of days have been released and are still to come",
+    next_id="Pilih rentang yang sudah dibuka, atau tunggu pembukaannya; lihat GET /v1/offices.",
+    next_en="Choose a range that has been released, or wait for its release; see GET /v1/offices.",
+)
+PLACES_LEFT: Final = ProblemType(
+    code="places_left",
+    status=409,
+    title_id="Masih ada tempat; tidak perlu menunggu",
+    title_en="There are places left; nobody needs to wait",
+    next_id="Buat reservasi untuk salah satu slot_ids; yang baru kembali ditawarkan lagi beberapa saat kemudian.",
+    next_en="Reserve one of slot_ids; places that just came back are offered again a little later.",
+)
+PERSON_ALREADY_BOOKED: Final = ProblemType(
+    code="person_already_booked",
+    status=409,
+    title_id="Salah satu pemohon sudah mempunyai pemesanan aktif",
+    title_en="One of the applicants already has an active booking",
+    next_id="Keluarkan person_ids itu dari permintaan, atau batalkan pemesanannya dahulu.",
+    next_en="Leave those person_ids out, or cancel their booking first.",
+)
+APPLICANT_NOT_YOURS: Final = ProblemType(
+    code="person_not_yours",
+    status=403,
+    title_id="Pemohon itu tidak terdaftar pada akun Anda",
+    title_en="That applicant does not belong to your account",
+    next_id="Daftarkan pemohon dahulu, lalu minta token baru.",
+    next_en="Register the applicant first, then get a new token.",
+)
+WAITS_ALREADY: Final = ProblemType(
+    code="waits_already",
+    status=409,
+    title_id="Akun atau pemohon itu sudah menunggu",
+    title_en="This account, or one of the applicants, is waiting already",
+    next_id="Lihat GET /v1/waitlist; keluar dahulu bila ingin menunggu yang lain.",
+    next_en="See GET /v1/waitlist; leave that line first if you want to wait for something else.",
+)
+LINE_FULL: Final = ProblemType(
+    code="waitlist_full",
+    status=409,
+    title_id="Daftar tunggu kantor ini sudah penuh",
+    title_en="The waitlist of this office is full",
+    next_id="Pilih kantor atau layanan lain.",
+    next_en="Choose another office or service.",
+)
+WAITLIST_ENTRY_NOT_FOUND: Final = ProblemType(
+    code="waitlist_entry_not_found",
+    status=404,
+    title_id="Anda tidak berada di daftar tunggu itu",
+    title_en="You are not on that waitlist",
+    next_id="Lihat GET /v1/waitlist.",
+    next_en="See GET /v1/waitlist.",
+)

@@ -12,6 +12,7 @@ from services.booking.stores import moves
 from services.booking.stores.moves import Unseated
 from services.booking.use_cases.cancelling import cancel
 from services.booking.use_cases.expiring import sweep
+from services.booking.use_cases.wishing import remind
 from tests.integration.booking_door import Client, booking_door, by
 from tests.integration.booking_room import AMOUNT_RUPIAH, Room, booking_id, booking_room
 
@@ -307,3 +308,18 @@ async def test_the_office_seats_late_money_but_not_a_forfeited_fee(room: Room, c
 
     assert [409, 202] == [answer.status for answer in answers]
     assert ("cancelled", "rescheduled") == (await room.state("one"), await room.state("late"))
+
+
+async def test_a_wish_quota_never_answered_is_asked_again_once_it_could_not_be_had_any_more(room: Room) -> None:
+    """
+    By then quota says that it is too late, or that it was had; so no money waits for ever.
+    """
+    await _expired(room, "one")
+    await room.hear_payment(room.paid("one"))
+    assert 0 == await remind(room.db)
+    async with room.db.connection() as connection:
+        await connection.execute("UPDATE wish SET good_until = now() - interval '1 minute'")
+
+    assert 1 == await remind(room.db)
+    first, again = await room.wanted()
+    assert first.booking_id == again.booking_id

@@ -27,8 +27,8 @@ from services.booking.stores import bookings, moves
 from services.booking.stores.moves import Alternative
 from services.booking.stores.wishes import Standing
 from services.booking.use_cases import rescheduling
+from services.booking.use_cases.awaiting import answer_to
 from services.booking.use_cases.rescheduling import SLOT_REFUSALS, Absent, Answer, Asked, No, NotAsked
-from services.booking.use_cases.wishing import watch
 
 HELD, REFUSED = "held", "refused"
 SlotId = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -227,7 +227,7 @@ async def _outcome(request: web.Request, response: web.Response, slot_id: str) -
         raise TypeError("what is kept with a key is made of bytes")
     asked = msgspec.json.decode(response.body, type=MoveAnswer)
     database = request.app[DATABASE]
-    standing = await watch(database, asked.move_id, wait_seconds=request.app[MOVES].wait_seconds)
+    standing = await answer_to(database, asked.move_id, within_seconds=request.app[MOVES].wait_seconds)
     if standing is None or standing.state not in {HELD, REFUSED}:
         # Beside where it was asked: who asks for an office looks there.
         response.headers["Location"] = f"{request.path.rpartition('/')[0]}/moves/{asked.move_id}"

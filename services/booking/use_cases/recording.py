@@ -8,6 +8,7 @@ reason to stop. Places booking itself wished for end the booking they move. Behi
 nothing is taken; quota's relay announces again.
 """
 
+import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from services.booking.domain.sequence import Gap, take
 from services.booking.stores import bookings, offices, watermarks, wishes
 from services.booking.stores.bookings import Step
 from services.booking.stores.visits import Visits
-from services.booking.use_cases import settling
+from services.booking.use_cases import settling, waitlisting
 from services.booking.use_cases.placing import displace, reason_of, record_if_free
 from services.booking.use_cases.settling import is_move
 from services.booking.use_cases.telling import tell_held, tell_steps
@@ -32,9 +33,15 @@ log = get_logger(__name__)
 GIVE_BACK_REASON = "give_back_asked"
 
 
-async def record(database: Database, visits: Visits, envelopes: Sequence[Envelope]) -> None:
+async def record(
+    database: Database,
+    visits: Visits,
+    envelopes: Sequence[Envelope],
+    *,
+    waitlist_hold: dt.timedelta = waitlisting.HOLD,
+) -> None:
     """
-    Record a batch of quota's events.
+    Record a batch of quota's events. `waitlist_hold` is how long an offer to the waitlist stands.
     """
     started = time.perf_counter()
     events = [envelope.event for envelope in envelopes if isinstance(envelope.event, QuotaEvent)]
@@ -48,10 +55,12 @@ async def record(database: Database, visits: Visits, envelopes: Sequence[Envelop
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
         await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)
+        offered = await waitlisting.places_came_back(connection, taken.events, hold=waitlist_hold)
     metrics.recording_seconds.observe(time.perf_counter() - started)
     metrics.recorded.inc(steps.total())
     steps.update(record.state for record in (*given_back, *moved, *listed))
     metrics.count_steps(steps)
+    metrics.count_offers(offered)
     for gap in taken.gaps:
         _report(gap)
 

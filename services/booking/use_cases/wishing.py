@@ -3,7 +3,7 @@ Wishing: booking asks quota for places.
 
 Called by moves and for the office's own places, in their transaction; answered by the
 recording of quota's events (settling). Never waits for quota inside a transaction: whoever
-waits for an answer watches the wish.
+waits for an answer looks at the wish (awaiting).
 """
 
 import asyncio
@@ -17,15 +17,11 @@ from kernel.postgres import Connection, Database
 from services.booking.domain.record import ms_of
 from services.booking.domain.wishes import Wish
 from services.booking.stores import offices, wishes
-from services.booking.stores.wishes import Standing
 from services.booking.use_cases.telling import SOURCE
 
 log = get_logger(__name__)
 REMIND_SECONDS = 30.0
 REMINDED_AT_ONCE = 200
-ASKED = "asked"
-LOOK_AGAIN_SECONDS = 0.02
-LOOK_AGAIN_SECONDS_MAX = 0.2
 
 
 async def ask(connection: Connection, wish: Wish) -> bool:
@@ -60,30 +56,25 @@ async def tell_wish(connection: Connection, wish: Wish, *, again: int = 0) -> No
 
 async def remind_for_ever(database: Database) -> None:
     """
-    Ask again for what quota has not answered: by now it answers that it is too late, or that the places are had.
+    Remind until cancelled.
     """
-    round_number = 0
     while True:
         await asyncio.sleep(REMIND_SECONDS)
-        round_number += 1
         try:
-            async with database.transaction() as connection:
-                for wish in await wishes.unsettled(connection, after_seconds=REMIND_SECONDS, limit=REMINDED_AT_ONCE):
-                    await tell_wish(connection, wish, again=round_number)
+            await remind(database)
         except Retryable as error:
             log.warning("wishes_wait", error=str(error))
 
 
-async def watch(database: Database, booking_id: str, *, wait_seconds: float) -> Standing | None:
+async def remind(database: Database) -> int:
     """
-    How a wish stands, as soon as it is answered, or after `wait_seconds`. No connection is kept meanwhile.
+    Ask again for what quota has not answered: by now it answers that it is too late, or that the places are had.
+
+    Numbered by the clock, so that a worker that has just started is not taken for one that has said it before.
     """
-    clock = asyncio.get_running_loop().time
-    until, pause_seconds = clock() + wait_seconds, LOOK_AGAIN_SECONDS
-    while True:
-        async with database.connection() as connection:
-            standing = await wishes.read(connection, booking_id)
-        if standing is None or standing.state != ASKED or clock() >= until:
-            return standing
-        await asyncio.sleep(max(0.0, min(pause_seconds, until - clock())))
-        pause_seconds = min(2 * pause_seconds, LOOK_AGAIN_SECONDS_MAX)
+    async with database.transaction() as connection:
+        again = ms_of(await offices.read_now(connection)) // 1000
+        late = await wishes.unsettled(connection, after_seconds=REMIND_SECONDS, limit=REMINDED_AT_ONCE)
+        for wish in late:
+            await tell_wish(connection, wish, again=again)
+    return len(late)
