@@ -19,7 +19,7 @@ from kernel.process import Process, settings_of
 from services.booking import consumers
 from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, SHEETS, TICKETS
+from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, MOVES, SHEETS, TICKETS
 from services.booking.settings import ApiSettings, WorkerSettings
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader, public_keys
@@ -49,6 +49,7 @@ async def api(process: Process) -> None:
     app = application(ROUTES, settings.http, authenticator=HeaderAuthenticator(verifier, now_ms))
     app[DATABASE] = db
     app[BOARD] = OfficeBoard(db)
+    app[MOVES] = settings.moves
     app[COUNTER] = settings.counter
     app[TICKETS] = TicketReader(public_keys(settings.ticket_public_keys))
     app[SHEETS] = SheetPrinter()

@@ -7,6 +7,7 @@ from services.booking.routes.counter import COUNTER_ROUTES
 from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
 from services.booking.routes.incidents import INCIDENT_ROUTES
 from services.booking.routes.leaves import LEAF_ROUTES
+from services.booking.routes.moves import MOVE_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
 from services.booking.routes.visits import VISIT_ROUTES
 from services.booking.routes.waitlist import WAITLIST_ROUTES
@@ -20,5 +21,6 @@ ROUTES = (
     *DAY_SHEET_ROUTES,
     *INCIDENT_ROUTES,
     *LEAF_ROUTES,
+    *MOVE_ROUTES,
 )
 """The table that is served and documented."""

@@ -6,12 +6,13 @@ from aiohttp import web
 
 from kernel.postgres import Database
 from services.booking.leaves import LeafSigner
-from services.booking.settings import CounterSettings
+from services.booking.settings import CounterSettings, MoveSettings
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
 
 DATABASE = web.AppKey("database", Database)
+MOVES = web.AppKey("moves", MoveSettings)
 BOARD = web.AppKey("board", OfficeBoard)
 COUNTER = web.AppKey("counter", CounterSettings)
 TICKETS = web.AppKey("tickets", TicketReader)
