@@ -16,6 +16,10 @@ recording_seconds = histogram(
 sequence_gaps = counter("booking_sequence_gaps_total", "Events of quota that came before their predecessor.")
 second_payments = counter("booking_second_payments_total", "Payments for a booking that is already paid otherwise.")
 expiry_lag = gauge("booking_expiry_lag_seconds", "How long past its deadline the latest expired booking was.")
+windows_unplanned = gauge("booking_windows_unplanned", "Windows of offices that open soon and have days without slots.")
+published_slots = counter("booking_published_slots_total", "Slots published by the worker, new or changed.")
+spilled_places = counter("booking_spilled_places_total", "Unused places of a channel that went over to another.")
+rebookings = counter("booking_rebookings_total", "Bookings of closed days asked to be moved.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 

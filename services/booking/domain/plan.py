@@ -137,14 +137,21 @@ def slots_of(
     """
     Everything an office offers on those days, with as many places as are released by `now`.
 
-    Each day has the window its policy releases it by, or `release`; days nothing releases have no slots.
+    Each day has the window its policy releases it by; days nothing releases have no slots. A `release` of one's own
+    opens and closes them instead, in as many places as the policy has released, or whole where it says nothing.
     """
     for day in days:
         in_force = calendars.of(office.office_id, day)
         local = calendars.local(office.office_id, office.timezone, day)
-        by = release or release_of(in_force.calendar.window, day, local)
-        if by is not None:
-            yield from _slots_of_day(in_force, office, day, by, local=local, now=now)
+        by = release_of(in_force.calendar.window, day, local) or release
+        if by is None:
+            continue
+        for slot in _slots_of_day(in_force, office, day, by, local=local, now=now):
+            yield (
+                slot
+                if release is None
+                else msgspec.structs.replace(slot, opens_at=release.opens_at, closes_at=release.closes_at)
+            )
 
 
 def _slots_of_day(

@@ -30,7 +30,9 @@ RETURNING slot_id;
 
 -- begin_publications --
 -- Offices nobody has looked at yet are due.
-INSERT INTO publication (office_id) SELECT office_id FROM office ON CONFLICT DO NOTHING;
+INSERT INTO publication (office_id)
+SELECT office_id FROM office WHERE office_id NOT IN (SELECT office_id FROM publication)
+ON CONFLICT DO NOTHING;
 
 -- lock_due_publication --
 -- The office that has been due the longest and that nobody else has in hand, locked.
@@ -56,14 +58,26 @@ SELECT extract(epoch FROM min(look_at) - clock_timestamp())::float8 FROM publica
 -- Which offices have slots on which days. $1 first day
 SELECT DISTINCT office_id, date FROM slot WHERE date >= $1;
 
--- lock_slot --
--- What may be changed of a slot, locked. $1 slot_id
-SELECT slot_id, office_id, timezone, date, channel, capacity, closed, version, closes_at, ends_at
-FROM slot WHERE slot_id = $1
-FOR UPDATE;
+-- lock_slots --
+-- What may be changed of slots, locked in one order. $1 slot_ids
+SELECT slot_id, office_id, timezone, date, channel, capacity, closed, version, closes_at, pay_seconds,
+    starts_at, ends_at,
+    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
+FROM slot AS s
+WHERE slot_id = ANY ($1::text[])
+ORDER BY slot_id
+FOR UPDATE OF s;
+
+-- read_standing --
+-- The same of one slot, without locking it. $1 slot_id
+SELECT slot_id, office_id, timezone, date, channel, capacity, closed, version, closes_at, pay_seconds,
+    starts_at, ends_at,
+    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
+FROM slot AS s
+WHERE slot_id = $1;
 
 -- resize_slot --
--- Give a slot other places, or close or open it, by hand; null leaves what is. Returns the id if that changes anything.
+-- Give a slot other places, or close or open it, by hand; null leaves what is. Returns the new version if that changes anything.
 -- $1 slot_id, $2 capacity or null, $3 closed or null
 UPDATE slot SET
     version = version + 1, capacity = coalesce($2, capacity), capacity_fixed = capacity_fixed OR $2 IS NOT NULL,
@@ -72,17 +86,13 @@ WHERE slot_id = $1
     AND (capacity, capacity_fixed, closed, closed_by_hand) IS DISTINCT FROM (
         coalesce($2, capacity), capacity_fixed OR $2 IS NOT NULL, coalesce($3, closed), coalesce($3, closed_by_hand)
     )
-RETURNING slot_id;
-
--- count_taken --
--- Places taken of a slot, by booking's own rows. $1 slot_id
-SELECT count(*) FROM booking_seat WHERE slot_id = $1 AND active;
+RETURNING version;
 
 -- read_surplus --
--- Bookings a slot has no room for any more: the last to come, as many as it takes. $1 slot_ids
+-- Bookings slots have no room for any more: the last to come, as many as it takes; of a closed slot, all. $1 slot_ids
 SELECT slot_id, booking_id, state, places
 FROM (
-    SELECT s.slot_id, s.capacity, b.booking_id, b.state, b.held_at, cardinality(b.seats) AS places,
+    SELECT s.slot_id, CASE WHEN s.closed THEN 0 ELSE s.capacity END AS room, b.booking_id, b.state, b.held_at, cardinality(b.seats) AS places,
         sum(cardinality(b.seats)) OVER (PARTITION BY s.slot_id ORDER BY b.held_at, b.booking_id) AS up_to
     FROM slot AS s
     JOIN booking AS b ON b.booking_id IN (
@@ -90,7 +100,7 @@ FROM (
     )
     WHERE s.slot_id = ANY ($1::text[])
 ) AS taken
-WHERE up_to > capacity
+WHERE up_to > room
 ORDER BY slot_id, held_at, booking_id;
 
 -- lock_closed_bookings --
@@ -112,6 +122,14 @@ WHERE c.day >= (clock_timestamp() AT TIME ZONE s.timezone)::date
             AND (w.state = 'asked' OR w.state = 'refused' AND w.why = 'rebook'
                 AND w.settled_at > clock_timestamp() - make_interval(secs => $2))
     )
+    -- Who can go nowhere yet must not stand in the way of others.
+    AND (b.state <> 'confirmed' OR EXISTS (
+        SELECT FROM slot AS n
+        WHERE (n.office_id, n.service, n.channel) = (s.office_id, s.service, s.channel) AND n.date > s.date
+            AND NOT n.closed AND n.starts_at > clock_timestamp()
+            AND n.capacity - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = n.slot_id AND t.active)
+                >= cardinality(b.seats)
+    ))
 ORDER BY c.day, s.starts_at, b.held_at, b.booking_id
 LIMIT $1
 FOR UPDATE OF b SKIP LOCKED;
@@ -148,13 +166,17 @@ ORDER BY s.starts_at, b.held_at, b.booking_id;
 SELECT reason, closed_at FROM closure WHERE office_id = $1 AND day = $2;
 
 -- read_spillable --
--- Slots of a channel, open and of a day, with their twins of another channel, which have not spilled over yet. $1 office_id, $2 day, $3 source channel, $4 target channel
-SELECT s.slot_id, t.slot_id AS target_id
-FROM slot AS s
-JOIN slot AS t ON (t.office_id, t.date, t.session, t.service) = (s.office_id, s.date, s.session, s.service)
-WHERE s.office_id = $1 AND s.date = $2 AND s.channel = $3 AND t.channel = $4 AND NOT s.closed AND NOT t.closed
+-- Slots whose time to spill over has come, with their twins of another channel, which have not spilled over yet.
+-- $1 JSON array of {office_id, day, source, target, open_minutes}, $2 how many at most
+SELECT s.slot_id, t.slot_id AS target_id, d.open_minutes
+FROM json_to_recordset($1::json) AS d (office_id text, day date, source text, target text, open_minutes integer)
+JOIN slot AS s ON (s.office_id, s.date, s.channel) = (d.office_id, d.day, d.source)
+JOIN slot AS t ON (t.office_id, t.date, t.channel, t.session, t.service)
+    = (d.office_id, d.day, d.target, s.session, s.service)
+WHERE NOT s.closed AND NOT t.closed AND s.starts_at > clock_timestamp()
     AND NOT EXISTS (SELECT FROM spill_over AS o WHERE o.slot_id = s.slot_id)
-ORDER BY s.slot_id;
+ORDER BY s.slot_id
+LIMIT $2;
 
 -- put_spill_over --
 -- Begin a spill-over, once. Returns the id if it is new.
@@ -173,9 +195,23 @@ WHERE o.slot_id = a.slot_id AND o.version <= a.version AND o.in_use IS NULL AND 
 -- Spill-overs quota has answered, oldest first, locked; those another has in hand are left to it. $1 how many at most
 SELECT slot_id, target_id, places, kept, in_use, open_minutes FROM spill_over
 WHERE moved_at IS NULL AND in_use IS NOT NULL
-ORDER BY begun_at
+ORDER BY asked_at
 LIMIT $1
 FOR UPDATE SKIP LOCKED;
+
+-- ask_spill_overs_again --
+-- Slots whose shrinking quota has not answered for a while get a new version, to be told again. Returns their ids. $1 seconds, $2 how many at most
+WITH silent AS (
+    SELECT slot_id FROM spill_over
+    WHERE moved_at IS NULL AND in_use IS NULL AND asked_at < clock_timestamp() - make_interval(secs => $1)
+    ORDER BY asked_at
+    LIMIT $2
+    FOR UPDATE SKIP LOCKED
+), asked AS (
+    UPDATE spill_over SET asked_at = clock_timestamp() WHERE slot_id IN (SELECT slot_id FROM silent)
+)
+UPDATE slot SET version = version + 1 WHERE slot_id IN (SELECT slot_id FROM silent)
+RETURNING slot_id;
 
 -- end_spill_over --
 -- So many places have gone over. $1 slot_id, $2 places

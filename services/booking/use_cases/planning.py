@@ -1,9 +1,9 @@
 """
 Planning: which slots there are, in which windows; and opening a window of one's own.
 
-Called by commands and by the other planning use cases. A plan is worked out afresh every time and compared with what stands:
-only what differs gets a new version and is told. Planning twice changes nothing, and never
-takes a window away that somebody opened by hand.
+Called by commands and by the other planning use cases. A plan is worked out afresh every time
+and compared with what stands: only what differs gets a new version and is told. Planning
+twice changes nothing, and never takes a window away that somebody opened by hand.
 """
 
 import datetime as dt
@@ -28,6 +28,14 @@ class NothingToPlan(Exception):
     """
     There is no calendar, or none of the offices asked for; the message says which.
     """
+
+
+class Contradiction(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A plan somebody asked for that cannot be; the sentence says why.
+    """
+
+    reason: str
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +93,7 @@ async def put_plan(
     """
     await slot_store.put_windows(connection, _windows_of(calendars, planned))
     changed = await slot_store.put(connection, planned)
-    return changed + await slot_store.close_unplanned(
-        connection, days=days, planned=[slot.slot_id for slot in planned]
-    )
+    return changed + await slot_store.close_unplanned(connection, days=days, planned=[slot.slot_id for slot in planned])
 
 
 async def plan_coming_week(

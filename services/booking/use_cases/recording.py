@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import GiveBackAsked, PlacesRefused, QuotaEvent, ReservationHeld
+from contracts.events import GiveBackAsked, PlacesRefused, QuotaEvent, ReservationHeld, SlotApplied
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
 from services.booking.domain.record import BookingRecord, ms_of
 from services.booking.domain.sequence import Gap, take
-from services.booking.stores import bookings, offices, watermarks
+from services.booking.stores import bookings, offices, spills, watermarks
 from services.booking.stores.bookings import Recorded, Step
 from services.booking.stores.visits import Visits
 from services.booking.use_cases import wishing
@@ -42,6 +42,7 @@ async def record(database: Database, visits: Visits, envelopes: Sequence[Envelop
         steps = await _record_holds(connection, visits, holds)
         moved = await wishing.held(connection, (hold.reservation_id for hold in holds))
         await wishing.refused(connection, [event for event in taken.events if isinstance(event, PlacesRefused)])
+        await spills.note_applied(connection, [event for event in taken.events if isinstance(event, SlotApplied)])
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
         await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)

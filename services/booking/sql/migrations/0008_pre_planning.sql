@@ -52,9 +52,10 @@ CREATE TABLE spill_over (
     version      integer NOT NULL,
     in_use       integer,
     open_minutes integer NOT NULL,
-    begun_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When quota was told; told again after a while without an answer.
+    asked_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     moved        integer CHECK (moved >= 0),
     moved_at     timestamptz CHECK ((moved IS NULL) = (moved_at IS NULL))
 );
 
-CREATE INDEX spill_over_open ON spill_over (begun_at) WHERE moved_at IS NULL;
+CREATE INDEX spill_over_open ON spill_over (asked_at) WHERE moved_at IS NULL;
