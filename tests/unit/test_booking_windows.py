@@ -11,9 +11,7 @@ from services.booking.domain.policies import Weekly
 from services.booking.domain.releases import Local, Release, coming_days, next_opening, release_of
 from services.booking.domain.windows import Span, WindowState, span_to_show, state_of
 
-CLASSIC = Weekly(
-    opens_on="friday", opens_at=dt.time(14), closes_on="sunday", closes_at=dt.time(16), weeks_ahead=1
-)
+CLASSIC = Weekly(opens_on="friday", opens_at=dt.time(14), closes_on="sunday", closes_at=dt.time(16), weeks_ahead=1)
 ZONES = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 SECOND = dt.timedelta(seconds=1)
 

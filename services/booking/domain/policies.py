@@ -12,6 +12,8 @@ import msgspec
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 ALL_PERCENT: Final = 100
+SPAN_DAYS_MAX: Final = 400
+"""From anything a plan names to anything else: a little more than a year."""
 
 Weekday = Annotated[str, msgspec.Meta(pattern=f"^({'|'.join(WEEKDAYS)})$")]
 
@@ -71,7 +73,7 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class Staged(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="staged"):
     """
-    Releases every day on its own and in parts: each stage adds places, which stay to be had until shortly before the day.
+    Releases every day on its own and in parts: each stage adds places, to be had until shortly before the day.
     """
 
     stages: Annotated[tuple[Stage, ...], msgspec.Meta(min_length=1, max_length=12)]
@@ -112,6 +114,8 @@ class OneOff(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise BadCalendar("the one-off window closes before it opens")
         if self.last_day < self.first_day:
             raise BadCalendar("the one-off window releases days that end before they begin")
+        if (max(self.closes_on, self.last_day) - min(self.opens_on, self.first_day)).days > SPAN_DAYS_MAX:
+            raise BadCalendar(f"the one-off window and its days span more than {SPAN_DAYS_MAX} days")
         if self.last_day < self.opens_on:
             raise BadCalendar("the one-off window releases days that are over when it opens")
 

@@ -13,7 +13,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from services.booking.domain.policies import ALL_PERCENT, WEEKDAYS, Monthly, OneOff, Staged, Weekly, WindowPolicy
+from services.booking.domain.policies import (
+    ALL_PERCENT,
+    SPAN_DAYS_MAX,
+    WEEKDAYS,
+    Monthly,
+    OneOff,
+    Staged,
+    Weekly,
+    WindowPolicy,
+)
 
 WEEK: Final = dt.timedelta(days=7)
 DAY: Final = dt.timedelta(days=1)
@@ -138,7 +147,7 @@ def released(capacity: int, release: Release, now: dt.datetime) -> tuple[dt.date
     """
     When the first of a slot's places open, and how many of them are released at `now` or, before that, will be then.
 
-    Portions are of the whole and rounded down, so that stage by stage places are only added, and the last adds the rest.
+    Portions are of the whole and rounded down: stage by stage places are only added, and the last adds the rest.
     """
     steps = [(portion.opens_at, capacity * portion.percent // ALL_PERCENT) for portion in release.portions]
     opens_at, first_places = next((step for step in steps if step[1] > 0), steps[-1])
@@ -164,7 +173,7 @@ def farthest_day(policy: WindowPolicy, today: dt.date) -> dt.date:
         case Staged():
             return _months_later(today, policy.stages[0].months_ahead + 1) + WEEK
         case OneOff():
-            return policy.last_day
+            return min(policy.last_day, today + SPAN_DAYS_MAX * DAY)
         case _:
             assert_never(policy)
 
@@ -232,7 +241,7 @@ def _whole(*, opens_at: dt.datetime, closes_at: dt.datetime, first_day: dt.date,
 
 def _stage_openings(policy: Staged, day: dt.date, local: Local) -> Iterator[dt.datetime]:
     for stage in policy.stages:
-        # Months are uneven: a little before the same day of that month lies every visit whose stage opens from `day` on.
+        # Months are uneven: begin a few days early, so that no visit is missed whose stage opens from `day` on.
         first = _months_later(day, stage.months_ahead) - dt.timedelta(days=3)
         for ahead in range(LOOK_AHEAD_DAYS):
             visit_on = first + dt.timedelta(days=ahead)

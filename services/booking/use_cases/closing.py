@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from kernel.postgres import Connection
+from services.booking.domain.policies import SPAN_DAYS_MAX
 from services.booking.stores import audit, calendars, closures, offices
 from services.booking.stores.audit import Deed
 from services.booking.stores.closures import ClosedBooking
@@ -95,4 +96,6 @@ def _refusal(new: NewClosure, today: dt.date) -> str | None:
         return f"{DAYS_MAX} days at most are closed at once"
     if new.first_day < today:
         return f"{new.first_day} is over"
+    if new.last_day > today + dt.timedelta(days=SPAN_DAYS_MAX):
+        return f"nothing is planned more than {SPAN_DAYS_MAX} days ahead"
     return None

@@ -13,7 +13,7 @@ import msgspec
 from kernel.postgres import Connection
 from services.booking.domain.calendar import Calendar
 from services.booking.domain.plan import Office
-from services.booking.domain.policies import OneOff
+from services.booking.domain.policies import SPAN_DAYS_MAX, OneOff
 from services.booking.stores import audit, calendars, offices, publications, standings
 from services.booking.stores.audit import Deed
 from services.booking.stores.standings import Surplus
@@ -77,6 +77,8 @@ async def put_edition(connection: Connection, new: NewEdition) -> Put | Contradi
 def _refusal(new: NewEdition, today: dt.date) -> str | None:
     if new.effective_from < today:
         return f"effective_from {new.effective_from} is over: visits of the past keep their calendar"
+    if new.effective_from > today + dt.timedelta(days=SPAN_DAYS_MAX):
+        return f"nothing is planned more than {SPAN_DAYS_MAX} days ahead"
     window = new.body.window
     if isinstance(window, OneOff) and window.last_day < new.effective_from:
         return "the one-off window releases only days on which this calendar is not in force yet"

@@ -15,7 +15,7 @@ from kernel.ids import fresh
 from kernel.postgres import Connection
 from services.booking.domain.calendar import Calendars
 from services.booking.domain.plan import Office, PlannedSlot, days_between, slots_of
-from services.booking.domain.policies import ALL_PERCENT
+from services.booking.domain.policies import ALL_PERCENT, SPAN_DAYS_MAX
 from services.booking.domain.releases import Portion, Release
 from services.booking.stores import audit, offices
 from services.booking.stores import slots as slot_store
@@ -135,11 +135,15 @@ async def _write_down(connection: Connection, new: NewWindow, window: WindowRow)
 
 def _refusal(new: NewWindow, concerned: Sequence[Office], now: dt.datetime) -> str | None:
     zones = [ZoneInfo(timezone) for timezone in {office.timezone for office in concerned}]
-    last_moments = [dt.datetime.combine(new.last_day + dt.timedelta(days=1), dt.time(), zone) for zone in zones]
     today = max(now.astimezone(zone).date() for zone in zones)
+    horizon = today + dt.timedelta(days=SPAN_DAYS_MAX)
+    if max(new.first_day, new.last_day, new.opens_at.date(), new.closes_at.date()) > horizon:
+        return f"nothing is planned more than {SPAN_DAYS_MAX} days ahead"
+    last_moments = [dt.datetime.combine(new.last_day + dt.timedelta(days=1), dt.time(), zone) for zone in zones]
     wrongs = (
         (new.closes_at <= new.opens_at, "the window closes before it opens"),
         (new.closes_at <= now, "the window is over already"),
+        (new.opens_at < now - dt.timedelta(days=1), "the window opens in the past"),
         (new.last_day < new.first_day, "the days end before they begin"),
         ((new.last_day - new.first_day).days >= DAYS_MAX, f"a window releases {DAYS_MAX} days at most"),
         (new.first_day < today, f"{new.first_day} is over"),
