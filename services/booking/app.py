@@ -16,7 +16,7 @@ from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.booking import consumers
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE
+from services.booking.routes.keys import BOARD, DATABASE, MOVES
 from services.booking.settings import ApiSettings, WorkerSettings
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
@@ -46,6 +46,7 @@ async def api(process: Process) -> None:
     app = application(ROUTES, settings.http, authenticator=HeaderAuthenticator(verifier, now_ms))
     app[DATABASE] = db
     app[BOARD] = OfficeBoard(db)
+    app[MOVES] = settings.moves
     process.serve(app, settings.http)
 
 

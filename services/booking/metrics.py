@@ -15,6 +15,11 @@ recording_seconds = histogram(
 )
 sequence_gaps = counter("booking_sequence_gaps_total", "Events of quota that came before their predecessor.")
 second_payments = counter("booking_second_payments_total", "Payments for a booking that is already paid otherwise.")
+_late_payments = counter(
+    "booking_late_payments_total", "Payments for a booking without places: sought for anew, or listed.", ("end",)
+)
+late_payments_sought: Final = _late_payments.labels("sought")
+late_payments_listed: Final = _late_payments.labels("listed")
 expiry_lag = gauge("booking_expiry_lag_seconds", "How long past its deadline the latest expired booking was.")
 windows_unplanned = gauge("booking_windows_unplanned", "Windows of offices that open soon and have days without slots.")
 published_slots = counter("booking_published_slots_total", "Slots published by the worker, new or changed.")

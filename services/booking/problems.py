@@ -62,3 +62,67 @@ PLAN_CONTRADICTS: Final = ProblemType(
     next_id="Perbaiki sesuai kolom reason, lalu kirim lagi.",
     next_en="Mend what the member reason says and send it again.",
 )
+BOOKING_NOT_MOVABLE: Final = ProblemType(
+    code="booking_not_movable",
+    status=409,
+    title_id="Pemesanan ini tidak dapat dipindahkan",
+    title_en="This booking cannot be moved",
+    next_id="Hanya pemesanan yang sudah dikonfirmasi dapat dipindahkan; lihat kolom state.",
+    next_en="Only a confirmed booking can be moved; see the member state.",
+)
+TOO_LATE_TO_RESCHEDULE: Final = ProblemType(
+    code="too_late_to_reschedule",
+    status=409,
+    title_id="Sudah terlambat untuk mengganti jadwal",
+    title_en="It is too late to choose another time",
+    next_id="Jadwal dapat diganti sampai sehari sebelum kunjungan. Hubungi kantor bila ada halangan.",
+    next_en="Another time can be chosen until the day before the visit. Call the office if something keeps you away.",
+)
+NO_RESCHEDULE_LEFT: Final = ProblemType(
+    code="no_reschedule_left",
+    status=409,
+    title_id="Jadwal sudah pernah diganti",
+    title_en="The time has been changed as often as it can be",
+    next_id="Datanglah pada waktu yang tercatat, atau hubungi kantor.",
+    next_en="Come at the time that is recorded, or call the office.",
+)
+MOVE_UNDER_WAY: Final = ProblemType(
+    code="move_under_way",
+    status=409,
+    title_id="Perpindahan jadwal sedang diproses",
+    title_en="Another move of this booking is under way",
+    next_id="Tunggu sebentar, lalu lihat pemesanan ini lagi.",
+    next_en="Wait a moment, then look at this booking again.",
+)
+REFUND_CHOSEN: Final = ProblemType(
+    code="refund_chosen",
+    status=409,
+    title_id="Pengembalian uang sudah dipilih",
+    title_en="The money is already wanted back",
+    next_id="Tunggu pengembalian uang; untuk jadwal baru, buat pemesanan baru.",
+    next_en="Wait for the refund; for another time make a new booking.",
+)
+SLOT_NOT_ELIGIBLE: Final = ProblemType(
+    code="slot_not_eligible",
+    status=409,
+    title_id="Slot ini tidak dapat dipilih",
+    title_en="This slot cannot be chosen",
+    next_id="Pilih slot lain untuk layanan yang sama; lihat alternatives.",
+    next_en="Choose another slot of the same service; see alternatives.",
+)
+NO_PLACES_THERE: Final = ProblemType(
+    code="no_places_there",
+    status=409,
+    title_id="Tempat di slot ini tidak didapat; pemesanan Anda tetap seperti semula",
+    title_en="There are no places to be had there; your booking stays as it was",
+    next_id="Pilih slot lain; lihat alternatives.",
+    next_en="Choose another slot; see alternatives.",
+)
+MOVE_NOT_FOUND: Final = ProblemType(
+    code="move_not_found",
+    status=404,
+    title_id="Perpindahan tidak ditemukan",
+    title_en="There is no such move",
+    next_id="Ikuti Location dari jawaban permintaan pindah.",
+    next_en="Follow the Location of the answer to your wish to move.",
+)

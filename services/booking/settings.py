@@ -10,6 +10,18 @@ from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, varia
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MoveSettings:
+    """
+    How bookings are moved.
+    """
+
+    reschedules_max: int = variable("RESCHEDULES_MAX", default=1, at_least=0, at_most=10)
+    """So often a holder may choose another time for a booking; the office's own moves do not count."""
+    wait_seconds: float = variable("MOVE_WAIT_SECONDS", default=3.0, at_least=0.1, at_most=8)
+    """So long a call waits for quota's answer before it says where to look; less than HTTP_DEADLINE_SECONDS."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """
     The process people ask.
@@ -17,6 +29,7 @@ class ApiSettings:
 
     http: HttpSettings
     postgres: PostgresSettings
+    moves: MoveSettings
     jwks_url: str = variable("JWKS_URL")
     """Where identity publishes the keys that check tokens."""
 

@@ -90,7 +90,7 @@ async def test_a_payment_and_a_sweep_at_the_same_moment_leave_one_truth(room: Ro
     await room.record(*(room.held(f"n{n}", seats=(n,)) for n in range(1, 41)))
     await _make_due(room, 1)
 
-    payments = (room.hear_payment(room.paid(f"n{n}", ntpn=f"{n:016}")) for n in range(1, 41))
+    payments = (room.hear_payment(room.paid(f"n{n}", ntpn=f"{n:016}", late=True)) for n in range(1, 41))
     await asyncio.gather(sweep(room.db), *payments, sweep(room.db))
 
     states = [await room.state(f"n{n}") for n in range(1, 41)]

@@ -63,6 +63,8 @@ class BookingRecord(msgspec.Struct, frozen=True, kw_only=True):
     pick_up_on: dt.date | None
     blocked_until: dt.datetime | None
     pardoned_at: dt.datetime | None
+    unseated_at: dt.datetime | None
+    refund_asked_at: dt.datetime | None
     visit: Visit
 
 

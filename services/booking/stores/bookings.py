@@ -213,6 +213,14 @@ async def read(connection: Connection, booking_id: str, *, account_id: str) -> T
     return None if row is None else _told(row)
 
 
+async def read_any(connection: Connection, booking_id: str) -> Told | None:
+    """
+    A booking, whoever has it: for callers whose right to see it is known.
+    """
+    row = await connection.fetchrow(SQL.read_any_booking, booking_id)
+    return None if row is None else _told(row)
+
+
 async def read_page(
     connection: Connection, *, account_id: str, held_before: dt.datetime, id_before: str, limit: int
 ) -> list[Told]:
@@ -263,6 +271,8 @@ def record_of(row: Any) -> BookingRecord:
         pick_up_on=row["pick_up_on"],
         blocked_until=row["blocked_until"],
         pardoned_at=row["pardoned_at"],
+        unseated_at=row["unseated_at"],
+        refund_asked_at=row["refund_asked_at"],
         visit=_visit_of(row),
     )
 
