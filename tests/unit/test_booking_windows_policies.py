@@ -8,11 +8,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.booking.domain.calendar import Calendar, Calendars, Edition, SpillOver
+from services.booking.domain.calendar import Calendar, Calendars
 from services.booking.domain.plan import days_between, slots_of
 from services.booking.domain.policies import (
     WEEKDAYS,
@@ -296,90 +295,6 @@ def test_a_policy_survives_being_kept(policy: WindowPolicy) -> None:
     assert kept == msgspec.json.decode(msgspec.json.encode(kept), type=Calendar)
 
 
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (
-            {"window": {**msgspec.to_builtins(THREE_STAGES), "stages": [{"months_ahead": 1, "percent": 90}]}},
-            "90 percent",
-        ),
-        (
-            {
-                "window": {
-                    **msgspec.to_builtins(THREE_STAGES),
-                    "stages": [{"months_ahead": 1, "percent": 50}, {"months_ahead": 2, "percent": 50}],
-                }
-            },
-            "opens later than the one before",
-        ),
-        (
-            {"window": {**msgspec.to_builtins(MONTH_END), "closes_after_days": 0, "closes_at": "08:00:00"}},
-            "before it opens",
-        ),
-        ({"window": {**msgspec.to_builtins(ONCE), "closes_on": "2026-11-30"}}, "closes before it opens"),
-        ({"window": {**msgspec.to_builtins(ONCE), "last_day": "2026-12-13"}}, "end before they begin"),
-        (
-            {"window": {**msgspec.to_builtins(ONCE), "first_day": "2026-11-02", "last_day": "2026-11-03"}},
-            "over when it opens",
-        ),
-        ({"window": {**msgspec.to_builtins(ONCE), "last_day": "2028-12-13"}}, "span more than 400 days"),
-        ({"window": {**msgspec.to_builtins(CLASSIC), "opens_at": "14:00:30"}}, "whole minutes"),
-        ({"window": {**msgspec.to_builtins(CLASSIC), "kind": "yearly"}}, "yearly"),
-        ({"spill_over": [{"source": "priority", "target": "priority", "days_before": 1, "at": "15:00:00"}]}, "itself"),
-        ({"spill_over": [{"source": "vip", "target": "online", "days_before": 1, "at": "15:00:00"}]}, "has no share"),
-        (
-            {
-                "spill_over": [
-                    {"source": "priority", "target": "online", "days_before": 1, "at": "15:00:00"},
-                    {"source": "online", "target": "walk_in", "days_before": 1, "at": "15:00:00"},
-                ]
-            },
-            "both spill over and be spilled to",
-        ),
-        (
-            {
-                "sessions": [
-                    {"key": "early", "starts_at": "08:00:00", "ends_at": "10:00:00"},
-                    {"key": "late", "starts_at": "09:59:00", "ends_at": "12:00:00"},
-                ]
-            },
-            "session late starts before session early ends",
-        ),
-    ],
-)
-def test_a_policy_that_contradicts_itself_is_refused_with_a_sentence(change: dict[str, object], sentence: str) -> None:
-    """
-    What would lose places, or open what is over, is said and not planned.
-    """
-    document = {**msgspec.to_builtins(REAL.calendar), **change}
-
-    with pytest.raises(msgspec.ValidationError, match=sentence):
-        msgspec.convert(document, Calendar)
-
-
-def test_the_latest_calendar_by_the_day_is_in_force_and_an_offices_own_comes_first() -> None:
-    """
-    An edition of the nation does not reach an office that has its own.
-    """
-    monthly = msgspec.structs.replace(REAL.calendar, window=MONTH_END)
-    staged = msgspec.structs.replace(REAL.calendar, window=THREE_STAGES)
-    calendars = Calendars(
-        base=REAL.calendar,
-        editions=(
-            Edition(office_id=None, effective_from=dt.date(2027, 2, 1), body=monthly),
-            Edition(office_id="medan", effective_from=dt.date(2027, 3, 1), body=staged),
-        ),
-    )
-
-    def kind(office_id: str, day: dt.date) -> type[WindowPolicy]:
-        return type(calendars.of(office_id, day).calendar.window)
-
-    assert [Weekly, Monthly, Monthly, Staged] == [
-        kind("medan", dt.date(2027, month, 1) - ahead * DAY) for month, ahead in ((2, 1), (2, 0), (3, 1), (3, 0))
-    ]
-    assert Monthly is kind("bandung", dt.date(2027, 3, 1))
-
-
 @given(policy=policies, now=moments)
 def test_a_planned_day_never_has_more_places_than_its_quota(policy: WindowPolicy, now: dt.datetime) -> None:
     """
@@ -403,12 +318,3 @@ def test_a_planned_day_never_has_more_places_than_its_quota(policy: WindowPolicy
         for day in serving
         if released_by(policy, day, office.timezone).portions[-1].opens_at <= now and places[day] != office.daily_quota
     ]
-
-
-def test_the_seeds_calendar_spills_priority_over_to_online() -> None:
-    """
-    At 15:00 on the day before.
-    """
-    assert (SpillOver(source="priority", target="online", days_before=1, at=dt.time(15), open_minutes=300),) == (
-        REAL.calendar.spill_over
-    )
