@@ -126,6 +126,8 @@ async def unplanned(connection: Connection, *, now: dt.datetime) -> list[tuple[s
     known = await publications.planned_days(connection, first=now.date() - dt.timedelta(days=1))
     late: dict[tuple[str, dt.datetime], None] = {}
     for office in await office_store.read(connection):
+        # Working out a nation takes a quarter of a second, in which recording must not stand still.
+        await asyncio.sleep(0)
         for day, release, publish_at in _releases(calendars, office, _today(office, now)):
             called_at = publish_at + (release.opens_at - publish_at) * LATE_SHARE
             if called_at <= now < release.closes_at and (office.office_id, day) not in known:

@@ -60,7 +60,11 @@ async def begin(database: Database, *, now: dt.datetime | None = None) -> int:
         if calendars is None:
             return 0
         offices = await office_store.read(connection)
-        due = [each for office in offices for each in due_spills(calendars, office, moment)]
+        due: list[DueSpill] = []
+        for office in offices:
+            due += due_spills(calendars, office, moment)
+            # Others of the worker have their turn in between.
+            await asyncio.sleep(0)
         begun = [
             pair.slot_id
             for pair in await spills.spillable(connection, due, limit=PAIRS_MAX)
