@@ -27,6 +27,9 @@ from services.booking.use_cases import no_shows, waitlisting
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.expiring import sweep_for_ever
+from services.booking.use_cases.publishing import publish_for_ever, watch_for_ever
+from services.booking.use_cases.rebooking import rebook_for_ever
+from services.booking.use_cases.spilling import spill_for_ever
 from services.booking.use_cases.wishing import remind_for_ever
 
 SCHEMA = "booking"
@@ -80,6 +83,10 @@ async def worker(process: Process) -> None:
         db, block_days=settings.no_show_block_days, grace_seconds=settings.no_show_grace_seconds
     )
     process.spawn("no-shows", missed)
+    process.spawn("publishing", publish_for_ever(db))
+    process.spawn("window-watch", watch_for_ever(db))
+    process.spawn("rebooking", rebook_for_ever(db))
+    process.spawn("spill-over", spill_for_ever(db))
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 
     async def consuming() -> bool:

@@ -29,6 +29,10 @@ _offered: Final = waitlist_offers.labels("offered")
 check_ins = counter("booking_check_ins_total", "Families checked in, by what they were found by.", ("how",))
 _no_shows = counter("booking_no_shows_total", "Bookings nobody came for: blocked, or excused.", ("outcome",))
 _blocked, _excused = _no_shows.labels("blocked"), _no_shows.labels("excused")
+windows_unplanned = gauge("booking_windows_unplanned", "Windows of offices that open soon and have days without slots.")
+published_slots = counter("booking_published_slots_total", "Slots published by the worker, new or changed.")
+spilled_places = counter("booking_spilled_places_total", "Unused places of a channel that went over to another.")
+rebookings = counter("booking_rebookings_total", "Bookings of closed days asked to be moved.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 

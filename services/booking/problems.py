@@ -38,6 +38,30 @@ BOOKING_ENDED: Final = ProblemType(
     next_id="Tidak ada yang perlu dibatalkan; lihat kolom state.",
     next_en="There is nothing left to cancel; see the member state.",
 )
+SLOT_NOT_FOUND: Final = ProblemType(
+    code="slot_not_found",
+    status=404,
+    title_id="Slot tidak ditemukan",
+    title_en="There is no such slot",
+    next_id="Periksa slot_id; slot yang belum direncanakan tidak ada.",
+    next_en="Check its slot_id; a slot that is not planned does not exist.",
+)
+CLOSURE_NOT_FOUND: Final = ProblemType(
+    code="closure_not_found",
+    status=404,
+    title_id="Kantor tidak ditutup pada hari itu",
+    title_en="The office is not closed on that day",
+    next_id="Periksa tanggalnya; hari libur dan hari bukan kerja bukan penutupan luar biasa.",
+    next_en="Check the day; holidays and days without service are no exceptional closures.",
+)
+PLAN_CONTRADICTS: Final = ProblemType(
+    code="plan_contradicts",
+    status=422,
+    title_id="Rencana ini bertentangan",
+    title_en="This plan contradicts itself or what stands",
+    next_id="Perbaiki sesuai kolom reason, lalu kirim lagi.",
+    next_en="Mend what the member reason says and send it again.",
+)
 BOOKING_NOT_MOVABLE: Final = ProblemType(
     code="booking_not_movable",
     status=409,

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.booking.domain.calendar import BadCalendar, Calendar, Session, Shares
+from services.booking.domain.calendar import Calendar, Calendars, Session, Shares
 from services.booking.domain.plan import cells_of, days_between, slots_of, split
+from services.booking.domain.policies import BadCalendar
 from services.booking.use_cases.seeding import BadSeed, Seed, read_seed
 
 SEED = Path(__file__).parents[2] / "deploy" / "seed"
@@ -101,7 +102,8 @@ def test_holidays_and_weekends_have_no_slots(seed: Seed) -> None:
     Christmas 2026 and its joint leave fall out of their week.
     """
     holidays = frozenset(holiday.day for holiday in seed.holidays)
-    days = days_between(seed.calendar, dt.date(2026, 12, 21), dt.date(2026, 12, 27), holidays)
+    calendars = Calendars(base=seed.calendar, holidays=holidays)
+    days = days_between(calendars, "bandung", dt.date(2026, 12, 21), dt.date(2026, 12, 27))
 
     assert [dt.date(2026, 12, 21), dt.date(2026, 12, 22), dt.date(2026, 12, 23)] == days
 
@@ -111,11 +113,13 @@ def test_a_slot_says_where_when_and_what_in_its_id_and_keeps_local_time(seed: Se
     08:00 in Jayapura is 08:00 WIT.
     """
     office = next(office for office in seed.offices if office.office_id == "jayapura")
-    slot = next(slots_of(seed.calendar, office, [dt.date(2026, 11, 30)]))
+    now = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
+    slot = next(slots_of(Calendars(base=seed.calendar), office, [dt.date(2026, 11, 30)], now=now))
 
     assert "jayapura.20261130.morning.regular.online" == slot.slot_id
     assert "2026-11-30T08:00:00+09:00" == slot.starts_at.isoformat()
     assert "2026-11-27T14:00:00+09:00" == slot.opens_at.isoformat()
+    assert slot.next_opens_at is not None
     assert "2026-12-04T14:00:00+09:00" == slot.next_opens_at.isoformat()
     assert "policy.Asia-Jayapura.20261130" == slot.window_id
 

@@ -7,22 +7,37 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.booking.domain.calendar import WindowPolicy
-from services.booking.domain.windows import (
-    Span,
-    WindowState,
-    next_opening,
-    release_at,
-    release_of,
-    span_to_show,
-    state_of,
-)
+from services.booking.domain.policies import Weekly
+from services.booking.domain.releases import Local, Release, coming_days, next_opening, release_of
+from services.booking.domain.windows import Span, WindowState, span_to_show, state_of
 
-CLASSIC = WindowPolicy(
-    opens_on="friday", opens_at=dt.time(14), closes_on="sunday", closes_at=dt.time(16), weeks_ahead=1
-)
+CLASSIC = Weekly(opens_on="friday", opens_at=dt.time(14), closes_on="sunday", closes_at=dt.time(16), weeks_ahead=1)
 ZONES = ("Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 SECOND = dt.timedelta(seconds=1)
+
+
+def local(zone: str) -> Local:
+    """
+    Every day works there: a weekly window does not ask.
+    """
+    return Local(zone=ZoneInfo(zone))
+
+
+def weekly_release(policy: Weekly, day: dt.date, zone: str) -> Release:
+    """
+    The release of a day, which a weekly policy always has.
+    """
+    release = release_of(policy, day, local(zone))
+    assert release is not None
+    return release
+
+
+def coming_monday(now: dt.datetime, zone: str) -> dt.date | None:
+    """
+    The first day of what is released now or next.
+    """
+    days = coming_days(CLASSIC, now, local(zone))
+    return days[0] if days else None
 
 
 @pytest.mark.parametrize(
@@ -39,7 +54,7 @@ def test_a_day_is_released_by_the_window_of_the_week_before_in_its_own_zone(
     """
     Friday 14:00 to Sunday 16:00 is an hour earlier for the world in each zone further east.
     """
-    release = release_of(CLASSIC, dt.date(2026, 12, 2), ZoneInfo(zone))
+    release = weekly_release(CLASSIC, dt.date(2026, 12, 2), zone)
 
     assert (dt.datetime.fromisoformat(opens_at), dt.datetime.fromisoformat(closes_at)) == (
         release.opens_at,
@@ -56,8 +71,8 @@ def test_the_release_of_a_moment_changes_when_the_window_closes(zone: str) -> No
     here = ZoneInfo(zone)
     closes_at = dt.datetime(2026, 11, 29, 16, tzinfo=here)
 
-    assert dt.date(2026, 11, 30) == release_at(CLASSIC, closes_at - SECOND, here).first_day
-    assert dt.date(2026, 12, 7) == release_at(CLASSIC, closes_at, here).first_day
+    assert dt.date(2026, 11, 30) == coming_monday(closes_at - SECOND, zone)
+    assert dt.date(2026, 12, 7) == coming_monday(closes_at, zone)
 
 
 def test_around_closing_time_the_zones_are_in_different_weeks() -> None:
@@ -67,7 +82,7 @@ def test_around_closing_time_the_zones_are_in_different_weeks() -> None:
     now = dt.datetime(2026, 11, 29, 15, 30, tzinfo=ZoneInfo("Asia/Jakarta"))
 
     assert [dt.date(2026, 11, 30), dt.date(2026, 12, 7), dt.date(2026, 12, 7)] == [
-        release_at(CLASSIC, now, ZoneInfo(zone)).first_day for zone in ZONES
+        coming_monday(now, zone) for zone in ZONES
     ]
 
 
@@ -79,9 +94,9 @@ def test_the_next_opening_is_at_or_after_the_moment(zone: str) -> None:
     here = ZoneInfo(zone)
     opens_at = dt.datetime(2026, 11, 27, 14, tzinfo=here)
 
-    assert opens_at == next_opening(CLASSIC, opens_at - SECOND, here)
-    assert opens_at == next_opening(CLASSIC, opens_at, here)
-    assert opens_at + dt.timedelta(days=7) == next_opening(CLASSIC, opens_at + SECOND, here)
+    assert opens_at == next_opening(CLASSIC, opens_at - SECOND, local(zone))
+    assert opens_at == next_opening(CLASSIC, opens_at, local(zone))
+    assert opens_at + dt.timedelta(days=7) == next_opening(CLASSIC, opens_at + SECOND, local(zone))
 
 
 @pytest.mark.parametrize("day", [dt.date(2026, 12, 28) + dt.timedelta(days=n) for n in range(14)])
@@ -89,7 +104,7 @@ def test_every_day_lies_in_the_release_that_releases_it(day: dt.date) -> None:
     """
     Across the turn of the year as well.
     """
-    release = release_of(CLASSIC, day, ZoneInfo("Asia/Jakarta"))
+    release = weekly_release(CLASSIC, day, "Asia/Jakarta")
 
     assert release.first_day <= day <= release.last_day
     assert release.closes_at < dt.datetime.combine(release.first_day, dt.time(), ZoneInfo("Asia/Jakarta"))
@@ -100,15 +115,15 @@ def test_a_window_that_closes_earlier_in_the_week_than_it_opens_closes_in_the_ne
     Saturday to Monday spans two calendar weeks; the same weekday and hour means a whole week.
     """
     here = ZoneInfo("Asia/Makassar")
-    over_the_weekend = WindowPolicy(
+    over_the_weekend = Weekly(
         opens_on="saturday", opens_at=dt.time(9), closes_on="monday", closes_at=dt.time(9), weeks_ahead=2
     )
-    whole_week = WindowPolicy(
+    whole_week = Weekly(
         opens_on="friday", opens_at=dt.time(14), closes_on="friday", closes_at=dt.time(14), weeks_ahead=1
     )
     day = dt.date(2026, 12, 9)
 
-    spans = [release_of(policy, day, here) for policy in (over_the_weekend, whole_week)]
+    spans = [weekly_release(policy, day, "Asia/Makassar") for policy in (over_the_weekend, whole_week)]
     assert [dt.timedelta(days=2), dt.timedelta(days=7)] == [span.closes_at - span.opens_at for span in spans]
     assert dt.datetime(2026, 11, 28, 9, tzinfo=here) == spans[0].opens_at
 

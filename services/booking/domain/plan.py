@@ -7,13 +7,11 @@ rounding goes by largest remainder and never adds or loses a place.
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from zoneinfo import ZoneInfo
 
 import msgspec
 
-from services.booking.domain.calendar import Calendar, Session, share_units
-from services.booking.domain.windows import next_opening, release_of
+from services.booking.domain.calendar import Calendar, Calendars, InForce, Session, share_units
+from services.booking.domain.releases import Local, Release, next_opening, next_portion, release_of, released
 
 
 class Office(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +50,7 @@ class PlannedSlot(msgspec.Struct, frozen=True, kw_only=True):
     window_id: str
     opens_at: dt.datetime
     closes_at: dt.datetime
-    next_opens_at: dt.datetime
+    next_opens_at: dt.datetime | None
     pay_seconds: int
     return_times: tuple[str, ...]
 
@@ -75,11 +73,12 @@ def slot_id_of(office_id: str, day: dt.date, cell: Cell) -> str:
     return f"{office_id}.{day:%Y%m%d}.{cell.session.key}.{cell.service}.{cell.channel}"
 
 
-def window_id_of(timezone: str, first_day: dt.date) -> str:
+def window_id_of(timezone: str, first_day: dt.date, source: str | None = None) -> str:
     """
-    The policy's window of a zone and a week, by name.
+    The policy's window of a zone and a first day, by name; another calendar than the seed's has windows of its own.
     """
-    return f"policy.{timezone.replace('/', '-')}.{first_day:%Y%m%d}"
+    owner = "" if source is None else f".{source}"
+    return f"policy.{timezone.replace('/', '-')}{owner}.{first_day:%Y%m%d}"
 
 
 def split(quota: int, weights: Sequence[int]) -> list[int]:
@@ -119,43 +118,70 @@ def cells_of(calendar: Calendar, daily_quota: int) -> list[Cell]:
     ]
 
 
-def days_between(calendar: Calendar, first: dt.date, last: dt.date, holidays: AbstractSet[dt.date]) -> list[dt.date]:
+def days_between(calendars: Calendars, office_id: str, first: dt.date, last: dt.date) -> list[dt.date]:
     """
-    The working days of a range, both ends included.
+    The days of a range on which an office serves, both ends included.
     """
     days = (first + dt.timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if calendar.works_on(day) and day not in holidays]
+    return [day for day in days if calendars.serves_on(office_id, day)]
 
 
-def slots_of(calendar: Calendar, office: Office, days: Sequence[dt.date]) -> Iterator[PlannedSlot]:
+def slots_of(
+    calendars: Calendars,
+    office: Office,
+    days: Sequence[dt.date],
+    *,
+    now: dt.datetime,
+    release: Release | None = None,
+) -> Iterator[PlannedSlot]:
     """
-    Everything an office offers on those days, each day with the window that releases it.
+    Everything an office offers on those days, with as many places as are released by `now`.
+
+    Each day has the window its policy releases it by; days nothing releases have no slots. A `release` of one's own
+    opens and closes them instead, in as many places as the policy has released, or whole where it says nothing.
     """
-    zone = ZoneInfo(office.timezone)
-    cells = cells_of(calendar, office.daily_quota)
-    return_times = tuple(f"{moment:%H:%M}" for moment in sorted(set(calendar.return_times)))
     for day in days:
-        release = release_of(calendar.window, day, zone)
-        next_opens_at = next_opening(calendar.window, release.closes_at, zone)
-        for cell in cells:
-            yield PlannedSlot(
-                slot_id=slot_id_of(office.office_id, day, cell),
-                office_id=office.office_id,
-                office_name=office.name,
-                city=office.city,
-                province=office.province,
-                timezone=office.timezone,
-                date=day,
-                session=cell.session.key,
-                starts_at=dt.datetime.combine(day, cell.session.starts_at, zone),
-                ends_at=dt.datetime.combine(day, cell.session.ends_at, zone),
-                service=cell.service,
-                channel=cell.channel,
-                capacity=cell.capacity,
-                window_id=window_id_of(office.timezone, release.first_day),
-                opens_at=release.opens_at,
-                closes_at=release.closes_at,
-                next_opens_at=next_opens_at,
-                pay_seconds=calendar.pay_seconds,
-                return_times=return_times,
+        in_force = calendars.of(office.office_id, day)
+        local = calendars.local(office.office_id, office.timezone, day)
+        by = release_of(in_force.calendar.window, day, local) or release
+        if by is None:
+            continue
+        for slot in _slots_of_day(in_force, office, day, by, local=local, now=now):
+            yield (
+                slot
+                if release is None
+                else msgspec.structs.replace(slot, opens_at=release.opens_at, closes_at=release.closes_at)
             )
+
+
+def _slots_of_day(
+    in_force: InForce, office: Office, day: dt.date, release: Release, *, local: Local, now: dt.datetime
+) -> Iterator[PlannedSlot]:
+    calendar = in_force.calendar
+    return_times = tuple(f"{moment:%H:%M}" for moment in sorted(set(calendar.return_times)))
+    next_opens_at = next_portion(release, max(now, release.opens_at)) or next_opening(
+        calendar.window, release.closes_at, local
+    )
+    for cell in cells_of(calendar, office.daily_quota):
+        opens_at, capacity = released(cell.capacity, release, now)
+        yield PlannedSlot(
+            slot_id=slot_id_of(office.office_id, day, cell),
+            office_id=office.office_id,
+            office_name=office.name,
+            city=office.city,
+            province=office.province,
+            timezone=office.timezone,
+            date=day,
+            session=cell.session.key,
+            starts_at=local.at(day, cell.session.starts_at),
+            ends_at=local.at(day, cell.session.ends_at),
+            service=cell.service,
+            channel=cell.channel,
+            capacity=capacity,
+            window_id=window_id_of(office.timezone, release.first_day, in_force.source),
+            opens_at=opens_at,
+            closes_at=release.closes_at,
+            next_opens_at=next_opens_at,
+            pay_seconds=calendar.pay_seconds,
+            return_times=return_times,
+        )

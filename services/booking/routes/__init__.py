@@ -1,5 +1,9 @@
 """
+<<<<<<< HEAD
 The doors people ask by: offices for everyone, bookings for their holder, the desk for officers.
+=======
+The doors people ask by: offices for everyone, bookings for their holder, plans for planners.
+>>>>>>> i4-h4
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES
@@ -9,6 +13,7 @@ from services.booking.routes.incidents import INCIDENT_ROUTES
 from services.booking.routes.leaves import LEAF_ROUTES
 from services.booking.routes.moves import MOVE_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
+from services.booking.routes.planning import PLANNING_ROUTES
 from services.booking.routes.visits import VISIT_ROUTES
 from services.booking.routes.waitlist import WAITLIST_ROUTES
 
@@ -22,5 +27,6 @@ ROUTES = (
     *INCIDENT_ROUTES,
     *LEAF_ROUTES,
     *MOVE_ROUTES,
+    *PLANNING_ROUTES,
 )
 """The table that is served and documented."""

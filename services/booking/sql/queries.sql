@@ -36,10 +36,6 @@ SELECT office_id, name, office_class, city, province, timezone, daily_quota, quo
 FROM office
 ORDER BY province, city, name;
 
--- read_holidays --
--- Days without service in a range. $1 first, $2 last
-SELECT day FROM holiday WHERE day BETWEEN $1 AND $2;
-
 -- put_windows --
 -- Load windows; one already known is brought up to date. $1 JSON array of the table's columns
 INSERT INTO service_window
@@ -66,7 +62,7 @@ LIMIT 1000;
 
 -- put_slots --
 -- Write a plan: new slots, and those whose plan differs, with the next version. Returns their ids.
--- A slot somebody opened by hand keeps its window. $1 JSON array of domain.plan.PlannedSlot
+-- What somebody set by hand stays: the window, the places, that it is closed. $1 JSON array of domain.plan.PlannedSlot
 INSERT INTO slot AS known
     (slot_id, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service, channel,
      capacity, window_id, opens_at, closes_at, next_opens_at, pay_seconds, return_times)
@@ -81,17 +77,19 @@ ON CONFLICT (slot_id) DO UPDATE SET
     version = known.version + 1,
     office_name = excluded.office_name, city = excluded.city, province = excluded.province,
     timezone = excluded.timezone, starts_at = excluded.starts_at, ends_at = excluded.ends_at,
-    capacity = excluded.capacity, return_times = excluded.return_times, closed = false,
+    capacity = CASE WHEN known.capacity_fixed THEN known.capacity ELSE excluded.capacity END,
+    return_times = excluded.return_times, closed = known.closed_by_hand,
     window_id = CASE WHEN known.follows_policy THEN excluded.window_id ELSE known.window_id END,
     opens_at = CASE WHEN known.follows_policy THEN excluded.opens_at ELSE known.opens_at END,
     closes_at = CASE WHEN known.follows_policy THEN excluded.closes_at ELSE known.closes_at END,
     next_opens_at = CASE WHEN known.follows_policy THEN excluded.next_opens_at ELSE known.next_opens_at END,
     pay_seconds = CASE WHEN known.follows_policy THEN excluded.pay_seconds ELSE known.pay_seconds END
-WHERE known.closed
-    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at, known.capacity,
+WHERE known.closed AND NOT known.closed_by_hand
+    OR (known.office_name, known.city, known.province, known.timezone, known.starts_at, known.ends_at,
             known.return_times)
         IS DISTINCT FROM (excluded.office_name, excluded.city, excluded.province, excluded.timezone,
-            excluded.starts_at, excluded.ends_at, excluded.capacity, excluded.return_times)
+            excluded.starts_at, excluded.ends_at, excluded.return_times)
+    OR NOT known.capacity_fixed AND known.capacity <> excluded.capacity
     OR known.follows_policy
         AND (known.window_id, known.opens_at, known.closes_at, known.next_opens_at, known.pay_seconds)
             IS DISTINCT FROM (excluded.window_id, excluded.opens_at, excluded.closes_at, excluded.next_opens_at,
@@ -99,9 +97,10 @@ WHERE known.closed
 RETURNING slot_id;
 
 -- close_unplanned_slots --
--- Close slots of these offices and days which the plan no longer holds. Returns their ids. $1 office_ids, $2 first day, $3 last day, $4 slot_ids of the plan
+-- Close slots of these offices' days which the plan no longer holds. Returns their ids. $1 office_ids and $2 days, side by side, $3 slot_ids of the plan
 UPDATE slot SET closed = true, version = version + 1
-WHERE office_id = ANY ($1::text[]) AND date BETWEEN $2 AND $3 AND NOT closed AND slot_id <> ALL ($4::text[])
+WHERE (office_id, date) IN (SELECT d.office_id, d.day FROM unnest($1::text[], $2::date[]) AS d (office_id, day))
+    AND NOT closed AND slot_id <> ALL ($3::text[])
 RETURNING slot_id;
 
 -- open_slots --

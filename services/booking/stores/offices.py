@@ -53,13 +53,6 @@ async def read_calendar(connection: Connection) -> Calendar | None:
     return None if body is None else msgspec.json.decode(body, type=Calendar)
 
 
-async def read_holidays(connection: Connection, first: dt.date, last: dt.date) -> frozenset[dt.date]:
-    """
-    Days without service in a range, both ends included.
-    """
-    return frozenset(row["day"] for row in await connection.fetch(SQL.read_holidays, first, last))
-
-
 async def read_spans(connection: Connection) -> dict[str, list[Span]]:
     """
     The windows of every office's slots.

@@ -57,7 +57,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     last_day: dt.date
     opens_at: dt.datetime
     closes_at: dt.datetime
-    next_opens_at: dt.datetime
+    next_opens_at: dt.datetime | None
     pay_seconds: int
 
 
@@ -87,17 +87,13 @@ async def put(connection: Connection, slots: Sequence[PlannedSlot]) -> list[str]
 
 
 async def close_unplanned(
-    connection: Connection,
-    *,
-    office_ids: Sequence[str],
-    first: dt.date,
-    last: dt.date,
-    planned: Sequence[str],
+    connection: Connection, *, days: Sequence[tuple[str, dt.date]], planned: Sequence[str]
 ) -> list[str]:
     """
-    Close what the plan of those offices and days does not hold any more. Returns the ids.
+    Close what the plan of those offices' days does not hold any more. Returns the ids.
     """
-    rows = await connection.fetch(SQL.close_unplanned_slots, office_ids, first, last, planned)
+    office_ids, dates = [office_id for office_id, _ in days], [day for _, day in days]
+    rows = await connection.fetch(SQL.close_unplanned_slots, office_ids, dates, planned)
     return [row["slot_id"] for row in rows]
 
 

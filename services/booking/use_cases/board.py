@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from kernel.postgres import Connection, Database
-from services.booking.domain.calendar import Calendar
+from services.booking.domain.calendar import Calendars
 from services.booking.domain.plan import Office
-from services.booking.domain.windows import Span, WindowState, next_opening, span_to_show, state_of
+from services.booking.domain.releases import next_opening
+from services.booking.domain.windows import Span, WindowState, span_to_show, state_of
+from services.booking.stores import calendars as calendar_store
 from services.booking.stores import offices as store
 
 REMEMBER_SECONDS = 1.0
@@ -27,7 +29,7 @@ class OfficeWindow(msgspec.Struct, frozen=True, kw_only=True):
     state: WindowState
     opens_at: dt.datetime
     closes_at: dt.datetime
-    next_opens_at: dt.datetime
+    next_opens_at: dt.datetime | None
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,23 +70,30 @@ async def read_board(connection: Connection) -> Board:
     The board as Postgres has it now.
     """
     now = await store.read_now(connection)
-    calendar = await store.read_calendar(connection)
+    calendars = await calendar_store.read(connection)
     spans = await store.read_spans(connection)
     offices = await store.read(connection)
     return Board(
         now=now,
-        offices=tuple((office, _window(calendar, office, spans.get(office.office_id, []), now)) for office in offices),
+        offices=tuple((office, _window(calendars, office, spans.get(office.office_id, []), now)) for office in offices),
     )
 
 
-def _window(calendar: Calendar | None, office: Office, spans: list[Span], now: dt.datetime) -> OfficeWindow | None:
+def _window(calendars: Calendars | None, office: Office, spans: list[Span], now: dt.datetime) -> OfficeWindow | None:
     span = span_to_show(spans, now)
-    if span is None or calendar is None:
+    if span is None or calendars is None:
         return None
     zone = ZoneInfo(office.timezone)
+    today = now.astimezone(zone).date()
+    policy = calendars.of(office.office_id, today).calendar.window
+    local = calendars.local(office.office_id, office.timezone, today)
     return OfficeWindow(
         state=state_of(span, now),
         opens_at=span.opens_at.astimezone(zone),
         closes_at=span.closes_at.astimezone(zone),
-        next_opens_at=next_opening(calendar.window, max(span.closes_at, now), zone),
+        next_opens_at=_in(zone, next_opening(policy, max(span.closes_at, now), local)),
     )
+
+
+def _in(zone: ZoneInfo, moment: dt.datetime | None) -> dt.datetime | None:
+    return None if moment is None else moment.astimezone(zone)

@@ -14,14 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from contracts.envelope import Envelope
-from contracts.events import GiveBackAsked, PlacesRefused, QuotaEvent, ReservationHeld
+from contracts.events import GiveBackAsked, PlacesRefused, QuotaEvent, ReservationHeld, SlotApplied
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
 from services.booking.domain.record import BookingRecord, ms_of
 from services.booking.domain.sequence import Gap, take
-from services.booking.stores import bookings, offices, watermarks, wishes
+from services.booking.stores import bookings, offices, spills, watermarks, wishes
 from services.booking.stores.bookings import Step
 from services.booking.stores.visits import Visits
 from services.booking.use_cases import settling, waitlisting
@@ -52,6 +52,7 @@ async def record(
         steps, moved = await _record_wished(connection, visits, holds)
         refusals = [event for event in taken.events if isinstance(event, PlacesRefused)]
         _, listed = await settling.refused(connection, refusals)
+        await spills.note_applied(connection, [event for event in taken.events if isinstance(event, SlotApplied)])
         given_back = await _give_back(connection, [e for e in taken.events if isinstance(e, GiveBackAsked)])
         await tell_steps(connection, given_back)
         await watermarks.move(connection, taken.moved)

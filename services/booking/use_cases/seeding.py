@@ -13,8 +13,9 @@ from typing import TypeVar
 import msgspec
 
 from kernel.postgres import Connection
-from services.booking.domain.calendar import BadCalendar, Calendar
+from services.booking.domain.calendar import Calendar
 from services.booking.domain.plan import Office
+from services.booking.domain.policies import BadCalendar
 from services.booking.domain.windows import ZONE_LABELS
 from services.booking.stores import offices as store
 from services.booking.stores.offices import Holiday
