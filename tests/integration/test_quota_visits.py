@@ -23,11 +23,12 @@ from contracts.events import (
 )
 from kernel.clock import now_ms
 from services.booking.domain.lifecycle import State
-from services.booking.domain.wishes import Why, Wish, wish_id
+from services.booking.domain.wishes import Why, Wish
 from services.booking.stores import bookings, wishes
 from services.booking.stores.bookings import Step
 from services.booking.use_cases import wishing
 from services.booking.use_cases.telling import tell_steps
+from services.booking.use_cases.wishing import wish_id
 from services.quota.domain.decisions import Ask, Held, Refusal, Refused
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.wishing import Wishing

@@ -13,7 +13,6 @@ from typing import Final
 
 import msgspec
 
-from kernel.ids import derived
 from services.booking.domain.lifecycle import UNSEATED, State
 
 GOOD_FOR: Final = dt.timedelta(seconds=60)
@@ -63,13 +62,6 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     pay_by: dt.datetime
     good_until: dt.datetime
-
-
-def wish_id(why: Why, *parts: str) -> str:
-    """
-    The id of the booking a wish becomes: the same for the same wish.
-    """
-    return derived("rsv", why.value, *parts)
 
 
 def may_move(why: Why, state: State, *, ntpn: str | None) -> bool:

@@ -1,9 +1,5 @@
 """
-<<<<<<< HEAD
-The doors people ask by: offices for everyone, bookings for their holder, the desk for officers.
-=======
-The doors people ask by: offices for everyone, bookings for their holder, plans for planners.
->>>>>>> i4-h4
+The doors people ask by: offices for everyone, bookings for their holder, the desk for officers, plans for planners.
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES

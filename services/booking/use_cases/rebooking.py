@@ -18,12 +18,13 @@ from kernel.postgres import Connection, Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
 from services.booking.domain.record import BookingRecord
-from services.booking.domain.wishes import GOOD_FOR, Why, Wish, wish_id
+from services.booking.domain.wishes import GOOD_FOR, Why, Wish
 from services.booking.stores import bookings, closures, offices
 from services.booking.stores.bookings import Step
 from services.booking.stores.closures import Stranded
 from services.booking.use_cases import wishing
 from services.booking.use_cases.telling import tell_steps
+from services.booking.use_cases.wishing import wish_id
 
 log = get_logger(__name__)
 REASON: Final = "office_closed"

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PLACES, Reschedule, State, reschedule_means
 from services.booking.domain.record import BookingRecord
-from services.booking.domain.wishes import GOOD_FOR, Why, Wish, may_move, wish_id
+from services.booking.domain.wishes import GOOD_FOR, Why, Wish, may_move
 from services.booking.stores import audit, bookings, moves, offices
 from services.booking.stores.audit import Deed
 from services.booking.stores.moves import Alternative, Target
-from services.booking.use_cases.wishing import ask
+from services.booking.use_cases.wishing import ask, wish_id
 
 PUBLIC_CHANNEL = "online"
 ALTERNATIVES_MAX = 3

@@ -16,11 +16,11 @@ from kernel.postgres import Connection
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNSEATED, State
 from services.booking.domain.record import BookingRecord
-from services.booking.domain.wishes import RESEAT_GOOD_FOR, Why, Wish, wish_id
+from services.booking.domain.wishes import RESEAT_GOOD_FOR, Why, Wish
 from services.booking.stores import bookings, moves, offices
 from services.booking.stores.bookings import Step
 from services.booking.use_cases.telling import SOURCE
-from services.booking.use_cases.wishing import ask
+from services.booking.use_cases.wishing import ask, wish_id
 
 log = get_logger(__name__)
 SLOTS_MAX = 50

@@ -14,11 +14,12 @@ import msgspec
 from kernel.ids import derived
 from kernel.postgres import Connection
 from services.booking.domain.counter import CHANNELS, CounterTerms, Ground, Party, pay_by
-from services.booking.domain.wishes import GOOD_FOR, Why, Wish, wish_id
+from services.booking.domain.wishes import GOOD_FOR, Why, Wish
 from services.booking.stores import audit, counter, offices
 from services.booking.stores.audit import Deed
 from services.booking.stores.counter import Seating
 from services.booking.use_cases import wishing
+from services.booking.use_cases.wishing import wish_id
 
 
 class SeatingAsked(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,12 +22,13 @@ from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, State
 from services.booking.domain.record import BookingRecord
 from services.booking.domain.waitlist import Fate, Standing, Waiting, fate_of, pass_on, whom_to_offer
-from services.booking.domain.wishes import GOOD_FOR, Why, Wish, wish_id
+from services.booking.domain.wishes import GOOD_FOR, Why, Wish
 from services.booking.stores import bookings, offices, waitlist
 from services.booking.stores.bookings import Step
 from services.booking.stores.waitlist import DecidedOffer, Entry, WantedSlot
 from services.booking.use_cases import wishing
 from services.booking.use_cases.telling import tell_steps
+from services.booking.use_cases.wishing import wish_id
 
 log = get_logger(__name__)
 HOLD: Final = dt.timedelta(minutes=30)

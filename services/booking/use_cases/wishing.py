@@ -12,10 +12,11 @@ from contracts.envelope import seal
 from contracts.events import PlacesWanted
 from kernel import outbox
 from kernel.errors import Retryable
+from kernel.ids import derived
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking.domain.record import ms_of
-from services.booking.domain.wishes import Wish
+from services.booking.domain.wishes import Why, Wish
 from services.booking.stores import offices, wishes
 from services.booking.use_cases.telling import SOURCE
 
@@ -78,3 +79,10 @@ async def remind(database: Database) -> int:
         for wish in late:
             await tell_wish(connection, wish, again=again)
     return len(late)
+
+
+def wish_id(why: Why, *parts: str) -> str:
+    """
+    The id of the booking a wish becomes: the same for the same wish.
+    """
+    return derived("rsv", why.value, *parts)
