@@ -164,7 +164,7 @@ async def test_places_of_another_channel_are_had(room: Room) -> None:
     """
     Priority and walk-in places have slots of their own, which nobody can reserve by himself.
     """
-    slot_id = "bandung.20261130.morning.regular.walkin"
+    slot_id = "bandung.20261130.morning.regular.walk_in"
     await room.holds.apply([plan(slot_id)])
 
     assert Became.HELD is (await decide(room, wish(slot_id))).became

@@ -74,7 +74,7 @@ def test_only_locations_that_read_may_ask_twice() -> None:
         "uploads",
     )
 
-    assert 15 == len(twice)
+    assert 12 == len(twice)
     assert [] == [path for path in twice if any(word in path for word in writes)]
 
 
