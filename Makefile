@@ -43,6 +43,12 @@ test-kafka: setup ## Integration and end-to-end tests on Apache Kafka 4 (needs J
 	@command -v mvn >/dev/null || { echo "make test-kafka needs Maven to fetch Kafka's jars (Debian: apt install maven)" >&2; exit 1; }
 	@ANTREAN_TEST_KAFKA=real exec $(BIN)/pytest tests/integration tests/e2e --ignore tests/integration/test_mutations.py
 
+.PHONY: fuzz
+fuzz: setup ## Ask every call of booking and payment what nobody thought of, on a stack of its own (minutes)
+	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 \
+		$(BIN)/uv sync --frozen --all-extras --group fuzz --inexact --quiet
+	@exec $(BIN)/python -m tests.fuzz $(FUZZ)
+
 .PHONY: check
 check: setup ## Everything that holds the style: linters, types, imports, spelling, documents, house rules
 	@$(BIN)/ruff check .

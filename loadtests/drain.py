@@ -31,6 +31,7 @@ from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import collect_seldom
 from kernel.settings import KafkaSettings, PostgresSettings
+from loadtests.apart import environ_apart
 from loadtests.ratio.processor import cpu_seconds, machine
 from ops.background import BackgroundStack
 from ops.stack import Stack
@@ -61,7 +62,6 @@ COPIED: Final = {
 }
 """What recording writes, and which rows of it are this run's."""
 COPY_ROWS: Final = 2000
-_GIVEN: Final = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 
 
 class Meter:
@@ -304,7 +304,7 @@ def main() -> None:
     given = parser.parse_args()
     log.configure("drain", "warning")
     collect_seldom()
-    environ = {name: value for name, value in os.environ.items() if name not in _GIVEN}
+    environ = environ_apart()
     with tempfile.TemporaryDirectory(prefix="antrean-drain-") as name:
         Path(name).chmod(0o755)
 

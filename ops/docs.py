@@ -1,7 +1,7 @@
 """
-The API documents: OpenAPI from the rooms' route tables, AsyncAPI from the contracts.
+The documents made from the code: OpenAPI from the rooms' route tables, AsyncAPI from the contracts, and pictures.
 
-Called by `antrean docs`, which writes them under docs/api/, and by `antrean docs --check`,
+Called by `antrean docs`, which writes them under docs/, and by `antrean docs --check`,
 which only compares (`make check`). Never edits a document by hand, never asks a running process.
 """
 
@@ -17,10 +17,12 @@ from contracts.events import EVENTS, Event
 from contracts.topics import LIVE, Topic, dead
 from kernel.http import openapi
 from kernel.http.route import Route
+from ops import pictures
 
 Json = dict[str, Any]
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "api"
+BOOKING_LIFE: Final = ROOT / "docs" / "booking-life.md"
 SAMPLES: Final = ROOT / "contracts" / "samples"
 ROOMS: Final = ("identity", "quota", "booking", "payment", "notify")
 VERSION: Final = "1.0.0"
@@ -45,9 +47,10 @@ def documents() -> dict[Path, bytes]:
     Every generated document by path, as the code of this moment says it.
     """
     made: dict[str, Callable[[], Json]] = {"openapi.json": _openapi, "asyncapi.json": _asyncapi}
-    return {
+    written = {
         FOLDER / name: json.dumps(make(), indent=1, ensure_ascii=False).encode() + b"\n" for name, make in made.items()
     }
+    return {**written, BOOKING_LIFE: pictures.booking_life().encode()}
 
 
 def write() -> list[Path]:

@@ -143,8 +143,10 @@ class Supervisor:
 
     def start(self, program: Program) -> None:
         """
-        Begin to keep a program running.
+        Begin to keep a program running. Raises `StackError` if one of this name is kept already.
         """
+        if program.name in self.keepers:
+            raise StackError(f"{program.name} is kept already")
         if self._trimming is None:
             self._trimming = asyncio.create_task(self._keep_logs_short(), name="keep logs short")
         self.keepers[program.name] = Keeper(

@@ -9,7 +9,7 @@ parameter's person, a body or a token.
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -93,44 +93,62 @@ async def _unrouted(
 
 
 def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator | None) -> Handler:
-    seconds = metrics.http_request_seconds.labels(route.path)
-    counts: dict[int, Counter] = {}
+    answers = _Answers(route)
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        started = time.perf_counter()
-        request[problem.REQUEST_ID] = request.headers.get("X-Request-Id", "")[:64] or fresh("req")
-        with structlog.contextvars.bound_contextvars(request_id=request[problem.REQUEST_ID]):
+        began = time.perf_counter()
+        request_id = request[problem.REQUEST_ID] = answers.id_of(request.headers)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
             response = await _answered(route, request, settings, authenticator)
         if not response.prepared:
-            response.headers["X-Request-Id"] = request[problem.REQUEST_ID]
-        _counted(counts, route, response.status)
-        if not route.stream:
-            seconds.observe(time.perf_counter() - started)
+            response.headers["X-Request-Id"] = request_id
+        answers.count(response.status, began)
         return response
 
     return serve
 
 
-def _counted(counts: dict[int, Counter], route: Route, status: int) -> None:
-    count = counts.get(status)
-    if count is None:
-        count = counts[status] = metrics.http_requests.labels(route.path, route.method, str(status))
-    count.inc()
+class _Answers:
+    """
+    Numbers the requests of a route and counts their answers. Children of a metric are looked up once per status.
+    """
+
+    __slots__ = ("_counts", "_numbers", "_prefix", "_route", "_seconds")
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        self._seconds = metrics.http_request_seconds.labels(route.path)
+        self._counts: dict[int, Counter] = {}
+        self._prefix, self._numbers = fresh("req"), itertools.count()
+
+    def id_of(self, headers: Mapping[str, str]) -> str:
+        """
+        What the gateway called the request, or a name of our own.
+        """
+        return headers.get(_REQUEST_ID, "")[:64] or f"{self._prefix}-{next(self._numbers)}"
+
+    def count(self, status: int, began: float) -> None:
+        """
+        Count an answer to a request that began at that moment of `time.perf_counter`.
+        """
+        count = self._counts.get(status)
+        if count is None:
+            labels = self._route.path, self._route.method, str(status)
+            count = self._counts[status] = metrics.http_requests.labels(*labels)
+        count.inc()
+        if not self._route.stream:
+            self._seconds.observe(time.perf_counter() - began)
 
 
 def _lean(route: Route, app: web.Application, authenticator: Authenticator | None) -> Handler:
     """
     The same around a hot route, without what costs more than it: the handler answers in time and logs ids itself.
     """
-    seconds = metrics.http_request_seconds.labels(route.path)
-    counts: dict[int, Counter] = {}
-    prefix, numbers = fresh("req"), itertools.count()
-    handler = route.handler
+    answers, handler = _Answers(route), route.handler
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        started = time.perf_counter()
-        headers = request.headers
-        request_id = headers.get(_REQUEST_ID, "")[:64] or f"{prefix}-{next(numbers)}"
+        began, headers = time.perf_counter(), request.headers
+        request_id = answers.id_of(headers)
         response: web.StreamResponse
         try:
             principal = _authenticated(route, headers.get(hdrs.AUTHORIZATION, ""), authenticator)
@@ -140,8 +158,7 @@ def _lean(route: Route, app: web.Application, authenticator: Authenticator | Non
             response = _excused(route, request, error)
         if not isinstance(response, Spoken):
             response.headers["X-Request-Id"] = request_id
-        _counted(counts, route, response.status)
-        seconds.observe(time.perf_counter() - started)
+        answers.count(response.status, began)
         return response
 
     return serve
@@ -151,14 +168,10 @@ def _quick(route: Route, app: web.Application, authenticator: Authenticator | No
     """
     The quick way of a hot route, counted as its handler's answers are. Whatever goes wrong is the handler's to say.
     """
-    seconds = metrics.http_request_seconds.labels(route.path)
-    counts: dict[int, Counter] = {}
-    prefix, numbers = fresh("req"), itertools.count()
-    quick = route.quick
+    answers, quick = _Answers(route), route.quick
 
     def begin(headers: CIMultiDictProxy[str], body: bytes) -> Begun:
-        started = time.perf_counter()
-        request_id = headers.get(_REQUEST_ID, "")[:64] or f"{prefix}-{next(numbers)}"
+        began, request_id = time.perf_counter(), answers.id_of(headers)
         try:
             principal = _authenticated(route, headers.get(hdrs.AUTHORIZATION, ""), authenticator)
             taken = None if quick is None else quick(headers, body, Call(principal, request_id, app))
@@ -166,16 +179,14 @@ def _quick(route: Route, app: web.Application, authenticator: Authenticator | No
             return None
         if not isinstance(taken, Pending):
             if taken is not None:
-                _counted(counts, route, taken.status)
-                seconds.observe(time.perf_counter() - started)
+                answers.count(taken.status, began)
             return taken
         spell = taken.spell
 
         def spelled(answer: "asyncio.Future[Any]") -> Spoken | None:
             spoken = spell(answer)
             if spoken is not None:
-                _counted(counts, route, spoken.status)
-                seconds.observe(time.perf_counter() - started)
+                answers.count(spoken.status, began)
             return spoken
 
         return Pending(taken.answer, spelled)

@@ -7,11 +7,9 @@ is one JSON object. Ends by itself within fifteen minutes.
 
 import argparse
 import asyncio
-import datetime as dt
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -20,12 +18,11 @@ import asyncpg
 import uvloop
 from redis.exceptions import RedisError
 
+from loadtests.apart import facts, thrown_away
 from loadtests.bench import friday, growth, national, rebuild
 from loadtests.bench.report import Report
 from loadtests.bench.scale import QUICK, WHOLE, Scale
 from loadtests.bench.steady import Steady
-from loadtests.ratio.__main__ import commit
-from loadtests.ratio.processor import machine
 from loadtests.ratio.stand import stand
 from ops.errors import StackError
 
@@ -67,24 +64,23 @@ async def _on_a_stand(given: argparse.Namespace, scale: Scale, report: Report) -
     What one worker does, with a core of its own.
     """
     cores = os.sched_getaffinity(0)
-    with tempfile.TemporaryDirectory(prefix="antrean-bench-") as name:
-        folder = Path(name)
-        # Postgres, run as another account when we are root, must be able to pass through.
-        await asyncio.to_thread(folder.chmod, 0o755)
-        async with stand(folder / "state", offices=scale.offices, say=report.say) as made:
-            dice = random.Random(given.seed)
-            steady = Steady(made, scale, report, dice)
-            plays: dict[str, Callable[[], Awaitable[None]]] = {
-                "peak": steady.measure_half,
-                "overload": steady.measure_overload,
-                "sold_out": steady.measure_sold_out,
-                "availability": steady.measure_availability,
-                "friday": lambda: friday.play(made, scale, report, dice=dice),
-                "growth": lambda: growth.play(made, scale, report, holds=given.holds),
-            }
-            for scenario in ON_A_STAND:
-                if scenario in given.only:
-                    await _play(scenario, plays[scenario](), report)
+    async with (
+        thrown_away("bench") as folder,
+        stand(folder / "state", offices=scale.offices, say=report.say) as made,
+    ):
+        dice = random.Random(given.seed)
+        steady = Steady(made, scale, report, dice)
+        plays: dict[str, Callable[[], Awaitable[None]]] = {
+            "peak": steady.measure_half,
+            "overload": steady.measure_overload,
+            "sold_out": steady.measure_sold_out,
+            "availability": steady.measure_availability,
+            "friday": lambda: friday.play(made, scale, report, dice=dice),
+            "growth": lambda: growth.play(made, scale, report, holds=given.holds),
+        }
+        for scenario in ON_A_STAND:
+            if scenario in given.only:
+                await _play(scenario, plays[scenario](), report)
     # The stand kept this process and its children to one core.
     os.sched_setaffinity(0, cores)
 
@@ -125,14 +121,8 @@ def main() -> None:
         if given.out:
             report.write(given.out)
     print(f"\n{report.table()}\n")
-    facts = {
-        "commit": commit(),
-        "seed": given.seed,
-        "machine": machine(),
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "quick": given.quick,
-    }
-    print(report.last_line(facts), flush=True)
+    said = facts(seed=given.seed) | {"quick": given.quick}
+    print(report.last_line(said), flush=True)
     sys.exit(1 if report.failed else 0)
 
 

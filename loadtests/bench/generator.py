@@ -221,13 +221,21 @@ class _Volley:
         self._tick()
 
     def _tick(self) -> None:
-        dues = self._dues
-        if dues is None or self.done.done():
+        if self._dues is None or self.done.done():
             return
-        number, count, started, idle = self._next, len(dues), self.started, self._idle
-        now = time.perf_counter() - started
-        lags = self.seen.lags
-        while number < count and dues[number] <= now:
+        self._give_out()
+        if self._next < len(self._dues):
+            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
+        else:
+            self._end_if_over()
+
+    def _give_out(self) -> None:
+        """
+        What is due by now goes to idle lines, and waits or is turned away where there is none.
+        """
+        dues, number, started, idle = self._dues or (), self._next, self.started, self._idle
+        now, lags = time.perf_counter() - started, self.seen.lags
+        while number < len(dues) and dues[number] <= now:
             if idle and self._supply:
                 lags.append(int((time.perf_counter() - started - dues[number]) * 1e6))
                 self._fire(idle.popleft(), started + dues[number])
@@ -237,10 +245,6 @@ class _Volley:
                 self.seen.turned_away += 1
             number += 1
         self._next = number
-        if number < count:
-            asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
-        else:
-            self._end_if_over()
 
     def _fire(self, line: Line, due: float) -> None:
         self.seen.sent += 1
@@ -272,6 +276,9 @@ class _Volley:
             self._next += 1
             return
         self._idle.append(line)
+        if dues is not None and not self._wait:
+            # In a storm somebody is always due: a line must not rest until the next tick.
+            self._give_out()
         self._end_if_over()
 
     def _end_if_over(self) -> None:

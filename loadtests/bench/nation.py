@@ -9,7 +9,6 @@ the programs share the cores as they do in a deployment.
 import asyncio
 import contextlib
 import csv
-import os
 import re
 import tempfile
 import time
@@ -20,11 +19,10 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from aiohttp import web
 from redis.asyncio import Redis
 
 from kernel.auth.tokens import TokenSigner, signing_key
-from loadtests.ratio.client import LOCAL
+from loadtests.apart import environ_apart, published, thrown_away
 from loadtests.ratio.processor import cpu_seconds
 from ops import rooms
 from ops.errors import StackError
@@ -42,8 +40,6 @@ LOOK_SECONDS: Final = 0.05
 CATALOGUE_SECONDS: Final = 2.0
 """An api follows new plans within its own refresh."""
 _SEED: Final = Path(__file__).parents[2] / "deploy" / "seed"
-_GIVEN: Final = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
-"""A developer's own stores must never be the ones that are measured and filled."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -60,35 +56,13 @@ async def whole_path(say: Say) -> AsyncIterator[Stack]:
     """
     The programs a place passes through. Keys for tokens are published here; nobody has a token.
     """
-    environ = {name: value for name, value in os.environ.items() if name not in _GIVEN}
-    with tempfile.TemporaryDirectory(prefix="antrean-nation-") as name:
-        folder = Path(name)
-        # Postgres, run as another account when we are root, must be able to pass through.
-        await asyncio.to_thread(folder.chmod, 0o755)
-        async with _published() as jwks_url:
-            environ |= {"JWKS_URL": jwks_url}
-            async with Stack(
-                folder / "state", environ, services=PROGRAMS, kafka="embedded", ports="free", say=say
-            ) as stack:
-                yield stack
-
-
-@asynccontextmanager
-async def _published() -> AsyncIterator[str]:
     signer = TokenSigner(signing_key("A" * 43 + "=", variable="JWT_SIGNING_KEY"))
-
-    async def jwks(_: web.Request) -> web.Response:
-        return web.json_response(signer.jwks())
-
-    app = web.Application()
-    app.router.add_get("/jwks.json", jwks)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOCAL, 0).start()
-        yield f"http://{LOCAL}:{runner.addresses[0][1]}/jwks.json"
-    finally:
-        await runner.cleanup()
+    async with thrown_away("nation") as folder, published(signer) as jwks_url:
+        environ = environ_apart() | {"JWKS_URL": jwks_url}
+        async with Stack(
+            folder / "state", environ, services=PROGRAMS, kafka="embedded", ports="free", say=say
+        ) as stack:
+            yield stack
 
 
 async def open_window(stack: Stack, *, offices: int, quota_times: int = 1) -> list[Slot]:

@@ -19,9 +19,10 @@ class Scale:
     family_max: int = 5
     peak_rounds: int = 3
     peak_seconds: float = 2.5
-    half_seconds: float = 10.0
-    storm_seconds: float = 5.0
-    recovery_seconds: float = 8.0
+    half_rounds: int = 5
+    half_seconds: float = 4.0
+    storm_rounds: int = 5
+    storm_seconds: float = 2.5
     recovered_after_seconds: float = 5.0
     repeats_seconds: float = 3.0
     """Of what takes nothing: refusals of sold-out slots, looks at what is free."""
@@ -40,9 +41,10 @@ QUICK: Final = Scale(
     offices=6,
     peak_rounds=1,
     peak_seconds=0.3,
+    half_rounds=1,
     half_seconds=0.5,
+    storm_rounds=1,
     storm_seconds=0.3,
-    recovery_seconds=0.5,
     recovered_after_seconds=0.2,
     repeats_seconds=0.3,
     friday_seconds=1.0,

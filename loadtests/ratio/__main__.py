@@ -8,23 +8,19 @@ line is one JSON object. Ends by itself within fifteen minutes.
 import argparse
 import asyncio
 import dataclasses
-import datetime as dt
 import json
 import random
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 import uvloop
 
+from loadtests.apart import facts, thrown_away
 from loadtests.ratio.figures import medians, ratio_lines, ratios, table
-from loadtests.ratio.processor import machine
 from loadtests.ratio.scenarios import SCENARIOS, Round, measure, sell_out
 from loadtests.ratio.stand import Stand, stand
 from ops.errors import StackError
-from ops.state import PROJECT
 
 RUN_SECONDS_MAX: Final = 900.0
 ROUNDS_MIN, ROUNDS_MAX = 3, 9
@@ -68,27 +64,13 @@ async def run(given: argparse.Namespace) -> list[Round]:
     """
     On a stand of its own, in a folder that is thrown away.
     """
-    with tempfile.TemporaryDirectory(prefix="antrean-ratio-") as name:
-        # Postgres, run as another account when we are root, must be able to pass through.
-        folder = Path(name)
-        await asyncio.to_thread(folder.chmod, 0o755)
-        async with (
-            asyncio.timeout(RUN_SECONDS_MAX),
-            stand(folder / "state", offices=SMOKE_OFFICES if given.smoke else OFFICES, say=say) as made,
-        ):
-            return await play(made, rounds=given.rounds, seconds=given.seconds, seed=given.seed)
-
-
-def commit() -> str:
-    """
-    What is measured, `+` when the tree differs from it.
-    """
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=PROJECT, check=False, capture_output=True, text=True, timeout=10)
-        return done.stdout.strip()
-
-    return (git("rev-parse", "--short=12", "HEAD") or "unknown") + ("+" if git("status", "--porcelain") else "")
+    offices = SMOKE_OFFICES if given.smoke else OFFICES
+    async with (
+        asyncio.timeout(RUN_SECONDS_MAX),
+        thrown_away("ratio") as folder,
+        stand(folder / "state", offices=offices, say=say) as made,
+    ):
+        return await play(made, rounds=given.rounds, seconds=given.seconds, seed=given.seed)
 
 
 def arguments() -> argparse.Namespace:
@@ -126,16 +108,12 @@ def main() -> None:
         given.out.write_text("".join(json.dumps(dataclasses.asdict(one)) + "\n" for one in played))
     found, shares = medians(played), ratios(played)
     print(f"\n{table(SCENARIOS, found)}\n\n{ratio_lines(shares)}\n")
-    facts = {
-        "commit": commit(),
-        "seed": given.seed,
-        "machine": machine(),
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+    said = facts(seed=given.seed) | {
         "rounds": given.rounds,
         "seconds": given.seconds,
         "medians": {name: {key: round(value, 3) for key, value in one.items()} for name, one in found.items()},
     }
-    print(json.dumps(shares | facts))
+    print(json.dumps(shares | said))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """
 What ours is compared with: three small aiohttp servers as one would write them in an afternoon.
 
-    python -m loadtests.ratio.rivals bare|redis|postgres --port 8000
+    python -m loadtests.ratio.rivals bare|redis-py|row-lock --port 8000
 
-`bare` reads the body and answers; `redis` decrements with one EVALSHA per request through
-redis-py's pool; `postgres` takes a row lock and records the hold. Each does its one thing
+`bare` reads the body and answers; `redis-py` decrements with one EVALSHA per request through
+redis-py's pool; `row-lock` takes a row lock and records the hold. Each does its one thing
 well and has none of our rules. Served the way our workers are: uvloop, no access log.
 """
 
@@ -105,8 +105,8 @@ async def _postgres(app: web.Application) -> AsyncIterator[None]:
 
 RIVALS: Final[dict[str, tuple[Any, Any]]] = {
     "bare": (answer_bare, None),
-    "redis": (take_with_redis, _redis),
-    "postgres": (take_with_postgres, _postgres),
+    "redis-py": (take_with_redis, _redis),
+    "row-lock": (take_with_postgres, _postgres),
 }
 """Handler, and what it needs opened."""
 

@@ -137,14 +137,14 @@ SCENARIOS: Final = (
     Scenario(
         name="redis_py",
         what="aiohttp, redis-py per request, no rules",
-        worker="redis",
+        worker="redis-py",
         valkey="valkey",
         make=_everywhere,
     ),
     Scenario(
         name="pg_hot_row",
         what="aiohttp, Postgres row lock, one slot",
-        worker="postgres",
+        worker="row-lock",
         make=_one_slot,
     ),
     Scenario(name="minimal", what="minimal durable hold, Valkey alone", worker=None, valkey="valkey"),

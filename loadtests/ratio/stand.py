@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
-from aiohttp import web
 from redis.asyncio import Redis
 
 from contracts.envelope import Envelope
 from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import TokenSigner, signing_key
+from loadtests.apart import environ_apart, published
 from loadtests.ratio import places, rivals
 from loadtests.ratio.client import LOCAL
 from loadtests.ratio.people import People
@@ -40,10 +40,8 @@ from services.quota.use_cases.following import Following
 
 FREE_PLACES: Final = 1_000_000
 CONNECT_SECONDS: Final = 10.0
-WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis", "postgres")
+WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis-py", "row-lock")
 WORKERS_GRACE_SECONDS: Final = 10.0
-_GIVEN: Final = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
-"""A developer's own stores must never be the ones that are measured and filled."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -87,8 +85,7 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
     cores = two_cores()
     # Children inherit it: the stores, the broker and this process share a core.
     os.sched_setaffinity(0, {cores.rest})
-    environ = {name: value for name, value in os.environ.items() if name not in _GIVEN}
-    async with Stack(folder, environ, services=False, kafka="embedded", ports="free", say=say) as stack:
+    async with Stack(folder, environ_apart(), services=False, kafka="embedded", ports="free", say=say) as stack:
         signer = TokenSigner(signing_key(stack.env["JWT_SIGNING_KEY"], variable="JWT_SIGNING_KEY"))
         passes = PassKeys.parse(stack.env["PASS_KEYS"], variable="PASS_KEYS")
         slots, sold_out = places.slot_ids(offices), places.sold_out_ids(offices)
@@ -98,13 +95,13 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
         for name in ("valkey", "valkey-memory"):
             await _fill_valkey(made, name)
         await _fill_postgres(made)
-        async with _published(signer) as jwks_url:
+        async with published(signer) as jwks_url:
             await made.start(_quota(made, "quota-fsync", "valkey", FSYNC, jwks_url), core=cores.worker)
             await made.start(_quota(made, "quota-memory", "valkey-memory", MEMORY, jwks_url), core=cores.worker)
             for name, url in (
                 ("bare", ""),
-                ("redis", _url(made, "valkey")),
-                ("postgres", stack.env["DATABASE_URL"]),
+                ("redis-py", _url(made, "valkey")),
+                ("row-lock", stack.env["DATABASE_URL"]),
             ):
                 await made.start(_rival(made, name, url), core=cores.worker)
             try:
@@ -153,26 +150,6 @@ async def _fill_postgres(made: Stand) -> None:
         await connection.execute("INSERT INTO plain_slot VALUES ($1, $2)", made.slots[0], FREE_PLACES)
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
-
-
-@asynccontextmanager
-async def _published(signer: TokenSigner) -> AsyncIterator[str]:
-    """
-    The key that checks tokens, where identity would publish it.
-    """
-
-    async def jwks(_: web.Request) -> web.Response:
-        return web.json_response(signer.jwks())
-
-    app = web.Application()
-    app.router.add_get("/jwks.json", jwks)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, LOCAL, 0).start()
-        yield f"http://{LOCAL}:{runner.addresses[0][1]}/jwks.json"
-    finally:
-        await runner.cleanup()
 
 
 def _free_ports(made: Stand, count: int) -> list[int]:

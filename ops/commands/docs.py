@@ -22,7 +22,7 @@ def docs(
     check: Annotated[bool, typer.Option("--check", help="Only compare; exit code 1 on a difference.")] = False,  # noqa: FBT002
 ) -> None:
     """
-    Write docs/api/openapi.json and docs/api/asyncapi.json from the code.
+    Write docs/api/openapi.json, docs/api/asyncapi.json and docs/booking-life.md from the code.
     """
     if check:
         stale = documents.stale()

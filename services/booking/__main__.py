@@ -21,6 +21,7 @@ from kernel.postgres import Database, database
 from kernel.process import settings_or_exit
 from services.booking import app as wiring
 from services.booking.settings import CommandSettings
+from services.booking.stores import moves as move_store
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.stores.statements import MIGRATIONS
@@ -171,6 +172,25 @@ def export(out: Annotated[Path, typer.Option(help="Where the JSON lines go.")]) 
 
     async def work(db: Database) -> str:
         return f"exported {await export_lines(db, out)} lines to {out}"
+
+    _say(work)
+
+
+@cli.command()
+def unseated(limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 1000) -> None:
+    """
+    Money without places, oldest first.
+    """
+
+    async def work(db: Database) -> str:
+        async with db.connection() as connection:
+            listed = await move_store.read_unseated(connection, limit=limit)
+        lines = [f"{'since (UTC)':21}{'booking':38}{'rupiah':>10}  {'NTPN':18}now"]
+        for each in listed:
+            now = "sought" if each.sought else "refund asked" if each.refund_asked_at else each.state
+            since = f"{each.unseated_at:%Y-%m-%d %H:%M:%S}"
+            lines.append(f"{since:21}{each.booking_id:38}{each.amount_rupiah:>10}  {each.ntpn:18}{now}")
+        return "\n".join(lines)
 
     _say(work)
 

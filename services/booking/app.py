@@ -4,6 +4,8 @@ Booking's wiring: which parts each of its processes has. The only place that con
 Called by `__main__` through `kernel.process.run`.
 """
 
+import datetime as dt
+
 from kernel import inbox
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
@@ -16,8 +18,9 @@ from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from services.booking import consumers
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE
+from services.booking.routes.keys import BOARD, COUNTER, DATABASE, MOVES
 from services.booking.settings import ApiSettings, WorkerSettings
+from services.booking.use_cases import waitlisting
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.expiring import sweep_for_ever
@@ -43,6 +46,8 @@ async def api(process: Process) -> None:
     app = application(ROUTES, settings.http, authenticator=HeaderAuthenticator(verifier, now_ms))
     app[DATABASE] = db
     app[BOARD] = OfficeBoard(db)
+    app[MOVES] = settings.moves
+    app[COUNTER] = settings.counter
     process.serve(app, settings.http)
 
 
@@ -55,7 +60,8 @@ async def worker(process: Process) -> None:
     telling = await process.open(kafka_producer(settings.kafka, name="booking-outbox"))
     marks = await process.open(kafka_producer(settings.kafka, name="booking-watermarks"))
     dead = await process.open(kafka_producer(settings.kafka, name="booking-dead"))
-    quota = Consumer(settings.kafka, dead, consumers.quota_events(db))
+    hold = dt.timedelta(seconds=settings.waitlist_hold_seconds)
+    quota = Consumer(settings.kafka, dead, consumers.quota_events(db, waitlist_hold=hold))
     payments = Consumer(settings.kafka, dead, consumers.payment_events(db))
     process.spawn("outbox", OutboxRelay(db, telling, settings.kafka).run())
     process.spawn("inbox-tidy", inbox.tidy(db))
@@ -63,6 +69,7 @@ async def worker(process: Process) -> None:
     process.spawn("payment-events", payments.run())
     process.spawn("expiry", sweep_for_ever(db))
     process.spawn("wishes", remind_for_ever(db))
+    process.spawn("waitlist", waitlisting.sweep_for_ever(db))
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 
     async def consuming() -> bool:

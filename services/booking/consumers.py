@@ -4,6 +4,7 @@ The doors facts come in by: quota's decisions and the news of payments.
 Called by wiring; hands batches to the use cases and decides nothing.
 """
 
+import datetime as dt
 from functools import partial
 
 from contracts.envelope import Envelope, unseal
@@ -22,7 +23,7 @@ RECORDING_LANES = 2
 """While Postgres works for one, the other is prepared."""
 
 
-def quota_events(database: Database) -> Reading[Envelope]:
+def quota_events(database: Database, *, waitlist_hold: dt.timedelta) -> Reading[Envelope]:
     """
     Record what quota decided.
     """
@@ -30,7 +31,7 @@ def quota_events(database: Database) -> Reading[Envelope]:
         group=QUOTA_GROUP,
         topics=(QUOTA_EVENTS.name,),
         decode=unseal,
-        handle=partial(recording.record, database, Visits()),
+        handle=partial(recording.record, database, Visits(), waitlist_hold=waitlist_hold),
         batch_max=RECORDING_BATCH_MAX,
         lanes=RECORDING_LANES,
         gather_bytes=RECORDING_BYTES,

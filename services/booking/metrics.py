@@ -15,7 +15,17 @@ recording_seconds = histogram(
 )
 sequence_gaps = counter("booking_sequence_gaps_total", "Events of quota that came before their predecessor.")
 second_payments = counter("booking_second_payments_total", "Payments for a booking that is already paid otherwise.")
+_late_payments = counter(
+    "booking_late_payments_total", "Payments for a booking without places: sought for anew, or listed.", ("end",)
+)
+late_payments_sought: Final = _late_payments.labels("sought")
+late_payments_listed: Final = _late_payments.labels("listed")
 expiry_lag = gauge("booking_expiry_lag_seconds", "How long past its deadline the latest expired booking was.")
+counter_bookings = counter("booking_counter_total", "Places asked for at an office's counter, by why.", ("why",))
+waitlist_offers = counter(
+    "booking_waitlist_offers_total", "Offers to the waitlist, and what became of them.", ("outcome",)
+)
+_offered: Final = waitlist_offers.labels("offered")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 
@@ -26,3 +36,10 @@ def count_steps(states: Iterable[State]) -> None:
     """
     for state, steps in Counter(states).items():
         _steps_to[state].inc(steps)
+
+
+def count_offers(offers: int) -> None:
+    """
+    Count offers after their commit.
+    """
+    _offered.inc(offers)

@@ -10,6 +10,34 @@ from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, varia
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MoveSettings:
+    """
+    How bookings are moved.
+    """
+
+    reschedules_max: int = variable("RESCHEDULES_MAX", default=1, at_least=0, at_most=10)
+    """So often a holder may choose another time for a booking; the office's own moves do not count."""
+    wait_seconds: float = variable("MOVE_WAIT_SECONDS", default=3.0, at_least=0.1, at_most=8)
+    """So long a call waits for quota's answer before it says where to look; less than HTTP_DEADLINE_SECONDS."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CounterSettings:
+    """
+    What officers may give away at an office's counter, and how long their call waits for quota.
+    """
+
+    assisted_places_a_day: int = variable("ASSISTED_PLACES_A_DAY", default=10, at_least=0, at_most=10_000)
+    """Per office and day of the visit: these places are taken from everybody's."""
+    priority_places_a_day: int = variable("PRIORITY_PLACES_A_DAY", default=50, at_least=0, at_most=10_000)
+    """Per office and day of the visit, besides what the channel has."""
+    pay_seconds: int = variable("COUNTER_PAY_SECONDS", default=7200, at_least=60, at_most=7 * 86_400)
+    """Walk-ins have until the end of their day; nobody has longer."""
+    wait_seconds: float = variable("COUNTER_WAIT_SECONDS", default=3.0, at_least=0, at_most=8)
+    """An answer comes within tens of milliseconds; who waits in vain is told where to look."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """
     The process people ask.
@@ -17,6 +45,8 @@ class ApiSettings:
 
     http: HttpSettings
     postgres: PostgresSettings
+    moves: MoveSettings
+    counter: CounterSettings
     jwks_url: str = variable("JWKS_URL")
     """Where identity publishes the keys that check tokens."""
 
@@ -31,6 +61,8 @@ class WorkerSettings:
     kafka: KafkaSettings
     partitions: int = variable("PARTITIONS", default=32, at_least=1, at_most=1024)
     """Quota's: of each it is said how far it is recorded, also when nothing is."""
+    waitlist_hold_seconds: int = variable("WAITLIST_HOLD_SECONDS", default=1800, at_least=60, at_most=86_400)
+    """So long an offer to the waitlist can be paid; then it passes on. Long enough to read a mail."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

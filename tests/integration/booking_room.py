@@ -14,7 +14,15 @@ from pathlib import Path
 import msgspec
 
 from contracts.envelope import Envelope
-from contracts.events import Event, GiveBackAsked, InvoiceIssued, PaymentReceived, ReservationHeld
+from contracts.events import (
+    Event,
+    GiveBackAsked,
+    InvoiceIssued,
+    PaymentReceived,
+    PlacesRefused,
+    PlacesWanted,
+    ReservationHeld,
+)
 from kernel.ids import derived
 from kernel.migrate import migrate
 from kernel.outbox import messages_of
@@ -120,10 +128,48 @@ class Room:
         )
         return Envelope(event_id=f"p.invoice.{name}", event=event)
 
-    def paid(self, name: str, *, ntpn: str = "0000000000000001") -> Envelope:
+    def refuse(self, reservation_id: str, *, reason: str = "sold_out") -> Envelope:
         """
-        Payment says: the money is there.
+        Quota says: places booking asked for could not be had.
         """
+        number = next(self._seqs)
+        event = PlacesRefused(
+            partition=7,
+            epoch=1,
+            seq=number,
+            slot_id=self.slot_id,
+            at_ms=0,
+            reservation_id=reservation_id,
+            account_id="acc_1",
+            reason=reason,
+        )
+        return Envelope(event_id=f"q7:1:{number}", event=event)
+
+    async def wanted(self) -> list[PlacesWanted]:
+        """
+        What booking has asked quota for, in order.
+        """
+        told = await self.said()
+        return [msgspec.json.decode(body, type=PlacesWanted) for kind, body in told if kind == PlacesWanted.TYPE]
+
+    async def grant(self, wanted: PlacesWanted, *, seats: Sequence[int] | None = None, slot_id: str = "") -> None:
+        """
+        Quota says: they are held, and booking hears it. By default what was asked for first.
+        """
+        hold = self.held(
+            "", seats=seats or wanted.seats, slot_id=slot_id or wanted.slot_ids[0], persons=wanted.person_ids
+        )
+        assert isinstance(hold.event, ReservationHeld)
+        event = msgspec.structs.replace(
+            hold.event, reservation_id=wanted.booking_id, account_id=wanted.account_id, pay_by_ms=wanted.pay_by_ms
+        )
+        await self.record(msgspec.structs.replace(hold, event=event))
+
+    def paid(self, name: str, *, ntpn: str = "0000000000000001", late: bool = False) -> Envelope:
+        """
+        Payment says: the money is there. Paid in time, or `late` by the bank's clock.
+        """
+        paid_at_ms = 4_000_000_000_000 if late else 1_790_000_000_000
         event = PaymentReceived(
             booking_id=booking_id(name),
             billing_code="820261100000017",
@@ -131,8 +177,8 @@ class Room:
             journal_number="J1",
             ntpn=ntpn,
             amount_rupiah=AMOUNT_RUPIAH,
-            paid_at_ms=1_790_000_000_000,
-            at_ms=1_790_000_000_000,
+            paid_at_ms=paid_at_ms,
+            at_ms=paid_at_ms,
         )
         return Envelope(event_id=f"p.paid.{name}.{ntpn}", event=event)
 

@@ -8,9 +8,25 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.booking.use_cases.expiring import sweep, sweep_for_ever
+from contracts.events import BookingExpired
+from services.booking.domain.record import announcement
+from services.booking.stores import bookings
+from services.booking.use_cases.expiring import SWEEP_ROWS_MAX, sweep, sweep_for_ever
 from tests.conftest import Eventually
 from tests.integration.booking_room import Room, booking_id, booking_room
+
+MANY = """
+    WITH held AS (
+        INSERT INTO booking
+            (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq)
+        SELECT 'rsv_' || md5(i::text), 'acc_' || i, $1, ARRAY[i], ARRAY['per_' || i], 'held', now(), now(), 1, 1, i
+        FROM generate_series(1, $2::integer) AS i
+        RETURNING *
+    ), seated AS (
+        INSERT INTO booking_seat (slot_id, seat, booking_id) SELECT slot_id, seats[1], booking_id FROM held
+    )
+    INSERT INTO booking_person (person_id, booking_id) SELECT person_ids[1], booking_id FROM held
+"""
 
 
 @pytest.fixture
@@ -90,7 +106,7 @@ async def test_a_payment_and_a_sweep_at_the_same_moment_leave_one_truth(room: Ro
     await room.record(*(room.held(f"n{n}", seats=(n,)) for n in range(1, 41)))
     await _make_due(room, 1)
 
-    payments = (room.hear_payment(room.paid(f"n{n}", ntpn=f"{n:016}")) for n in range(1, 41))
+    payments = (room.hear_payment(room.paid(f"n{n}", ntpn=f"{n:016}", late=True)) for n in range(1, 41))
     await asyncio.gather(sweep(room.db), *payments, sweep(room.db))
 
     states = [await room.state(f"n{n}") for n in range(1, 41)]
@@ -110,3 +126,45 @@ async def test_a_freed_seat_can_be_held_again(room: Room) -> None:
     await room.record(room.held("next", seats=(5,), persons=("per_x",)))
 
     assert "held" == await room.state("next")
+
+
+async def test_what_is_told_of_an_expired_booking_is_what_its_record_says(room: Room) -> None:
+    """
+    Expired by thousands it is put into words the short way; the words are the same.
+    """
+    await room.record(room.held("family", seats=(3, 4)), room.held("other", seats=(5,)))
+    await room.hear_payment(room.invoice("family"))
+    await _make_due(room, 1)
+    await sweep(room.db)
+
+    told = await room.event("family", BookingExpired)
+    async with room.db.transaction() as connection:
+        record = (await bookings.lock(connection, [booking_id("family")]))[booking_id("family")]
+    assert announcement(record) == told
+    assert (3, (3, 4)) == (record.version, record.seats)
+
+
+async def test_more_than_a_sweep_takes_is_swept_by_several_at_once(room: Room, eventually: Eventually) -> None:
+    """
+    Each booking ends once, and once all are gone nothing is left of what they held.
+    """
+    number = 2 * SWEEP_ROWS_MAX + 100
+    async with room.db.connection() as connection:
+        await connection.execute(MANY, room.slot_id, number)
+    sweeper = asyncio.create_task(sweep_for_ever(room.db))
+
+    async def gone() -> bool:
+        return 0 == await room.count("SELECT count(*) FROM booking WHERE state = 'held'")
+
+    await eventually(gone, within_seconds=30)
+    sweeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeper
+
+    told = await room.said()
+    assert number == len(told) == len({body for _, body in told})
+    assert [0, 0, 0] == [
+        await room.count("SELECT count(*) FROM booking WHERE changed_at < pay_by OR version <> 2"),
+        await room.count("SELECT count(*) FROM booking_seat WHERE active"),
+        await room.count("SELECT count(*) FROM booking_person WHERE active"),
+    ]

@@ -47,7 +47,7 @@ async def _take(room: Room, step: str, name: str) -> None:
     if step == "invoice":
         await room.hear_payment(room.invoice(name))
     elif step == "pay":
-        await room.hear_payment(room.paid(name))
+        await room.hear_payment(room.paid(name, late=True))
     elif step == "expire":
         await _overdue(room.db, name)
         await sweep(room.db)
@@ -118,12 +118,12 @@ async def test_an_invoice_and_its_payment_in_one_batch_are_two_steps(room: Room)
     )
 
 
-async def test_a_payment_for_a_displaced_booking_is_listed(room: Room) -> None:
+async def test_a_late_payment_for_a_displaced_booking_is_listed(room: Room) -> None:
     """
     The money is named with the booking it was for.
     """
     await room.record(room.held("first"), room.held("late"))
-    await room.hear_payment(room.paid("late"))
+    await room.hear_payment(room.paid("late", late=True))
 
     listed = await room.event("late", BookingPaidNoSeat)
     assert isinstance(listed, BookingPaidNoSeat)

@@ -310,6 +310,7 @@ async def test_bookings_of_before_keep_their_history_through_the_upgrade(databas
             after = await connection.fetch(history)
             await connection.execute(
                 "UPDATE booking SET state = 'paid_no_seat', version = 3, ntpn = 'n', paid_at = now(), amount_rupiah = 1"
+                ", unseated_at = now()"
             )
             last = await connection.fetch(history)
 

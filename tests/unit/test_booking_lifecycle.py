@@ -65,9 +65,11 @@ def test_whoever_keeps_a_person_keeps_his_place_and_a_step_never_takes_a_place_b
 )
 def test_a_payment_means_what_the_booking_is_by_then(state: State, known_ntpn: str | None, meaning: Payment) -> None:
     """
-    In time it confirms, too late it is listed, again it is nothing new.
+    While places are there it confirms; else it is listed, or seeks others if it was in time; again it is nothing.
     """
-    assert meaning is payment_means(state, known_ntpn=known_ntpn, ntpn="n1")
+    assert meaning is payment_means(state, known_ntpn=known_ntpn, ntpn="n1", in_time=False)
+    in_time = payment_means(state, known_ntpn=known_ntpn, ntpn="n1", in_time=True)
+    assert (Payment.SEEKS_A_SEAT if meaning is Payment.HAS_NO_SEAT else meaning) is in_time
 
 
 def test_what_a_payment_means_is_a_step_the_table_allows() -> None:
@@ -76,7 +78,7 @@ def test_what_a_payment_means_is_a_step_the_table_allows() -> None:
     """
     leads_to = {Payment.CONFIRMS: State.CONFIRMED, Payment.HAS_NO_SEAT: State.PAID_NO_SEAT}
     for state in State:
-        meaning = payment_means(state, known_ntpn=None, ntpn="n1")
+        meaning = payment_means(state, known_ntpn=None, ntpn="n1", in_time=False)
         assert meaning not in leads_to or leads_to[meaning] in TRANSITIONS[state]
 
 

@@ -78,27 +78,34 @@ KEEPS_PERSONS: Final = frozenset({State.HELD, State.AWAITING_PAYMENT, State.CONF
 """The people may not reserve elsewhere."""
 
 
+UNSEATED: Final = frozenset(state for state in State if State.PAID_NO_SEAT in TRANSITIONS[state])
+"""Over before any money came: the places went back, or never were its own."""
+
+
 class Payment(enum.Enum):
     """
     What the news of a payment means for a booking.
     """
 
     CONFIRMS = "confirms"
+    SEEKS_A_SEAT = "seeks_a_seat"
     HAS_NO_SEAT = "has_no_seat"
     IS_REPEATED = "is_repeated"
     IS_A_SECOND_ONE = "is_a_second_one"
 
 
-def payment_means(state: State, *, known_ntpn: str | None, ntpn: str) -> Payment:
+def payment_means(state: State, *, known_ntpn: str | None, ntpn: str, in_time: bool) -> Payment:
     """
     Judge a payment by what the booking is now. The same NTPN again is the same payment.
+
+    `in_time` is by the bank's clock. As long as the places are there they are the payer's, however late he was.
     """
     if known_ntpn == ntpn:
         return Payment.IS_REPEATED
     if state in UNPAID:
         return Payment.CONFIRMS
-    if known_ntpn is None and State.PAID_NO_SEAT in TRANSITIONS[state]:
-        return Payment.HAS_NO_SEAT
+    if known_ntpn is None and state in UNSEATED:
+        return Payment.SEEKS_A_SEAT if in_time else Payment.HAS_NO_SEAT
     return Payment.IS_A_SECOND_ONE
 
 
@@ -121,3 +128,25 @@ def cancellation_means(state: State, *, today: dt.date, visit_on: dt.date) -> Ca
     if state is State.CONFIRMED:
         return Cancellation.GRANTED if today < visit_on else Cancellation.TOO_LATE
     return Cancellation.TOO_LATE if state is State.CHECKED_IN else Cancellation.ALREADY_ENDED
+
+
+class Reschedule(enum.Enum):
+    """
+    What becomes of a holder's wish for another time.
+    """
+
+    GRANTED = "granted"
+    NOT_CONFIRMED = "not_confirmed"
+    TOO_LATE = "too_late"
+    NONE_LEFT = "none_left"
+
+
+def reschedule_means(state: State, *, today: dt.date, visit_on: dt.date, moves_made: int, moves_max: int) -> Reschedule:
+    """
+    Judge a wish for another time: a confirmed place, until the day before at the office, so many times.
+    """
+    if state is not State.CONFIRMED:
+        return Reschedule.NOT_CONFIRMED
+    if today >= visit_on:
+        return Reschedule.TOO_LATE
+    return Reschedule.GRANTED if moves_made < moves_max else Reschedule.NONE_LEFT

@@ -8,14 +8,18 @@ decides; nothing here knows what is free.
 
 import datetime as dt
 import enum
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from kernel.ids import derived
+from services.booking.domain.lifecycle import UNSEATED, State
 
 GOOD_FOR: Final = dt.timedelta(seconds=60)
 """So long quota may take its time; later it takes nothing for the wish any more."""
+RESEAT_GOOD_FOR: Final = dt.timedelta(minutes=10)
+"""Nobody waits at a page for it, and money is in hand: a broker that is away for minutes costs nobody his place."""
 
 
 class Why(enum.StrEnum):
@@ -34,6 +38,13 @@ class Why(enum.StrEnum):
 
 MOVES: Final = frozenset({Why.RESCHEDULE, Why.REBOOK, Why.RESEAT})
 """The payment of the booking that is moved goes along: its new places are confirmed at once."""
+
+MOVABLE: Final[Mapping[Why, frozenset[State]]] = {
+    Why.RESCHEDULE: frozenset({State.CONFIRMED}),
+    Why.REBOOK: frozenset({State.CONFIRMED, State.NO_SHOW, State.PAID_NO_SEAT}),
+    Why.RESEAT: UNSEATED | {State.PAID_NO_SEAT},
+}
+"""Where a booking must still be when its new places are there; else it went another way meanwhile and stays."""
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,3 +70,17 @@ def wish_id(why: Why, *parts: str) -> str:
     The id of the booking a wish becomes: the same for the same wish.
     """
     return derived("rsv", why.value, *parts)
+
+
+def may_move(why: Why, state: State, *, ntpn: str | None) -> bool:
+    """
+    Whether a booking can give its payment to new places now.
+    """
+    return ntpn is not None and state in MOVABLE[why]
+
+
+def is_listed_after_refusal(why: Why, state: State) -> bool:
+    """
+    Whether money is left without places, for good or until its payer chooses, because quota has none.
+    """
+    return why is Why.RESEAT and state in UNSEATED

@@ -81,6 +81,11 @@ class BookingAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     amount_rupiah: int | None = None
     ntpn: str | None = None
     reason: str | None = None
+    moved_to: str | None = None
+    """The booking that has taken its place."""
+    paid_without_seat_at: str | None = None
+    """Since when money is here that has no places: they are sought, or its payer may choose."""
+    refund_asked_at: str | None = None
 
 
 class BookingsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +123,7 @@ async def list_bookings(request: web.Request) -> web.Response:
         )
     shown = page[:limit]
     cursor = _cursor_of(shown[-1].record) if len(page) > limit else None
-    return answer_json(BookingsAnswer(bookings=[_answer_for(told) for told in shown], next_cursor=cursor))
+    return answer_json(BookingsAnswer(bookings=[answer_for(told) for told in shown], next_cursor=cursor))
 
 
 async def read_booking(request: web.Request) -> web.Response:
@@ -130,7 +135,7 @@ async def read_booking(request: web.Request) -> web.Response:
         return problem.answer(request, BOOKING_NOT_FOUND)
     async with request.app[DATABASE].connection() as connection:
         told = await bookings.read(connection, booking_id, account_id=principal_of(request).account_id)
-    return problem.answer(request, BOOKING_NOT_FOUND) if told is None else answer_json(_answer_for(told))
+    return problem.answer(request, BOOKING_NOT_FOUND) if told is None else answer_json(answer_for(told))
 
 
 async def cancel_booking(request: web.Request) -> web.Response:
@@ -157,7 +162,7 @@ async def cancel_booking(request: web.Request) -> web.Response:
 
 async def _shown(request: web.Request, connection: Connection, booking_id: str, account_id: str) -> web.Response:
     told = await bookings.read(connection, booking_id, account_id=account_id)
-    return problem.answer(request, BOOKING_NOT_FOUND) if told is None else answer_json(_answer_for(told))
+    return problem.answer(request, BOOKING_NOT_FOUND) if told is None else answer_json(answer_for(told))
 
 
 def _refusal(request: web.Request, answer: Absent | NotCancelled) -> web.Response:
@@ -167,7 +172,10 @@ def _refusal(request: web.Request, answer: Absent | NotCancelled) -> web.Respons
     return problem.answer(request, kind, state=answer.record.state.value)
 
 
-def _answer_for(told: Told) -> BookingAnswer:
+def answer_for(told: Told) -> BookingAnswer:
+    """
+    A booking as its holder sees it.
+    """
     record = told.record
     visit = record.visit
     return BookingAnswer(
@@ -197,7 +205,14 @@ def _answer_for(told: Told) -> BookingAnswer:
         amount_rupiah=record.amount_rupiah,
         ntpn=record.ntpn,
         reason=record.reason,
+        moved_to=record.moved_to,
+        paid_without_seat_at=_moment(record.unseated_at, visit.timezone),
+        refund_asked_at=_moment(record.refund_asked_at, visit.timezone),
     )
+
+
+def _moment(moment: dt.datetime | None, timezone: str) -> str | None:
+    return None if moment is None else in_zone(moment, timezone)
 
 
 def _cursor_of(record: BookingRecord) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from contracts.events import ReservationHeld
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PERSONS, KEEPS_PLACES, State
-from services.booking.domain.record import BookingRecord, Visit, visit_by_id
+from services.booking.domain.record import BookingRecord, Expired, Visit, visit_by_id
 from services.booking.stores.statements import SQL, as_json
 
 EXPORT_ROWS = 500
@@ -171,11 +171,11 @@ async def lock(connection: Connection, booking_ids: Iterable[str]) -> dict[str, 
     return {row["booking_id"]: record_of(row) for row in rows}
 
 
-async def lock_overdue(connection: Connection, *, limit: int) -> list[str]:
+async def expire(connection: Connection, *, limit: int) -> list[Expired]:
     """
-    Unpaid bookings past their deadline that nobody else has in hand.
+    End unpaid bookings past their deadline that nobody else has in hand.
     """
-    return [row["booking_id"] for row in await connection.fetch(SQL.lock_overdue, limit)]
+    return [Expired(**row) for row in await connection.fetch(SQL.expire_bookings, limit)]
 
 
 async def seconds_to_next_deadline(connection: Connection) -> float | None:
@@ -210,6 +210,14 @@ async def read(connection: Connection, booking_id: str, *, account_id: str) -> T
     A booking of that account; somebody else's is as absent as none.
     """
     row = await connection.fetchrow(SQL.read_booking, booking_id, account_id)
+    return None if row is None else _told(row)
+
+
+async def read_any(connection: Connection, booking_id: str) -> Told | None:
+    """
+    A booking, whoever has it: for callers whose right to see it is known.
+    """
+    row = await connection.fetchrow(SQL.read_any_booking, booking_id)
     return None if row is None else _told(row)
 
 
@@ -263,6 +271,8 @@ def record_of(row: Any) -> BookingRecord:
         pick_up_on=row["pick_up_on"],
         blocked_until=row["blocked_until"],
         pardoned_at=row["pardoned_at"],
+        unseated_at=row["unseated_at"],
+        refund_asked_at=row["refund_asked_at"],
         visit=_visit_of(row),
     )
 

@@ -66,6 +66,13 @@ async def read(connection: Connection, booking_id: str) -> Standing | None:
     return None if row is None else Standing(**dict(row) | {"why": Why(row["why"])})
 
 
+async def asked_among(connection: Connection, booking_ids: Sequence[str]) -> dict[str, Wish]:
+    """
+    Those of these bookings that quota was asked for and has not answered until now.
+    """
+    return {row["booking_id"]: _wish_of(row) for row in await connection.fetch(SQL.read_asked_wishes, booking_ids)}
+
+
 async def unsettled(connection: Connection, *, after_seconds: float, limit: int) -> Sequence[Wish]:
     """
     Wishes without an answer for too long.

@@ -1,9 +1,10 @@
 """
 Paying: what the payment room reports moves bookings on, whatever they have become meanwhile.
 
-Called by the consumer of payment events with a batch. A payment in time confirms; one for
-a booking that no longer has places is recorded as such and told, never silent; the same
-payment again changes nothing.
+Called by the consumer of payment events with a batch. A payment for a booking that has its
+places confirms. One for a booking that no longer has any is kept with it at once; if it was
+made in time, by the bank's clock, places are sought for it, else it is told as paid without
+a seat. Never silent; the same payment again changes nothing.
 """
 
 import dataclasses
@@ -16,20 +17,21 @@ from kernel.errors import Permanent
 from kernel.log import get_logger
 from kernel.postgres import Database
 from services.booking import metrics
-from services.booking.domain.lifecycle import TRANSITIONS, UNPAID, Payment, State, payment_means
+from services.booking.domain.lifecycle import UNPAID, Payment, State, payment_means
 from services.booking.domain.record import BookingRecord
 from services.booking.stores import bookings
 from services.booking.stores.bookings import Step, moment_of
+from services.booking.use_cases import reseating
+from services.booking.use_cases.reseating import LateMoney
 from services.booking.use_cases.telling import tell_steps
 
 log = get_logger(__name__)
 CONSUMER = "booking.payment-events"
-ORDER = (State.AWAITING_PAYMENT, State.CONFIRMED, State.PAID_NO_SEAT)
+ORDER = (State.AWAITING_PAYMENT, State.CONFIRMED)
 """A booking that takes two steps in one batch takes them in this order."""
 COME_FROM = {
     State.AWAITING_PAYMENT: frozenset({State.HELD}),
     State.CONFIRMED: UNPAID,
-    State.PAID_NO_SEAT: frozenset(state for state in State if State.PAID_NO_SEAT in TRANSITIONS[state]),
 }
 
 
@@ -47,6 +49,7 @@ async def take(database: Database, envelopes: Sequence[Envelope]) -> None:
             judge.hear(event)
         for state in ORDER:
             records += await bookings.move(connection, judge.steps[state], to=state, come_from=COME_FROM[state])
+        records += await reseating.take_in(connection, judge.late)
         await tell_steps(connection, records)
     metrics.count_steps(record.state for record in records)
 
@@ -57,6 +60,7 @@ class _Standing:
     Where a booking stands after what was heard so far.
     """
 
+    record: BookingRecord
     state: State
     ntpn: str | None
 
@@ -68,9 +72,11 @@ class _Judge:
 
     def __init__(self, locked: dict[str, BookingRecord]) -> None:
         self._standing = {
-            booking_id: _Standing(state=record.state, ntpn=record.ntpn) for booking_id, record in locked.items()
+            booking_id: _Standing(record=record, state=record.state, ntpn=record.ntpn)
+            for booking_id, record in locked.items()
         }
         self.steps: dict[State, list[Step]] = {state: [] for state in ORDER}
+        self.late: list[LateMoney] = []
 
     def hear(self, event: InvoiceIssued | PaymentReceived) -> None:
         """
@@ -99,21 +105,25 @@ class _Judge:
         )
 
     def _payment(self, standing: _Standing, event: PaymentReceived) -> None:
-        meaning = payment_means(standing.state, known_ntpn=standing.ntpn, ntpn=event.ntpn)
+        paid_at = moment_of(event.paid_at_ms)
+        in_time = paid_at <= standing.record.pay_by
+        meaning = payment_means(standing.state, known_ntpn=standing.ntpn, ntpn=event.ntpn, in_time=in_time)
         if meaning is Payment.IS_REPEATED:
             return
         if meaning is Payment.IS_A_SECOND_ONE:
             metrics.second_payments.inc()
             log.error("booking_paid_twice", booking_id=event.booking_id, journal_number=event.journal_number)
             return
-        standing.state = State.CONFIRMED if meaning is Payment.CONFIRMS else State.PAID_NO_SEAT
         standing.ntpn = event.ntpn
-        self.steps[standing.state].append(
-            Step(
-                booking_id=event.booking_id,
-                billing_code=event.billing_code,
-                amount_rupiah=event.amount_rupiah,
-                ntpn=event.ntpn,
-                paid_at=moment_of(event.paid_at_ms),
-            )
+        paid = Step(
+            booking_id=event.booking_id,
+            billing_code=event.billing_code,
+            amount_rupiah=event.amount_rupiah,
+            ntpn=event.ntpn,
+            paid_at=paid_at,
         )
+        if meaning is Payment.CONFIRMS:
+            standing.state = State.CONFIRMED
+            self.steps[State.CONFIRMED].append(paid)
+        else:
+            self.late.append(LateMoney(record=standing.record, paid=paid, sought=meaning is Payment.SEEKS_A_SEAT))

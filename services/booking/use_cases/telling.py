@@ -10,7 +10,15 @@ from contracts.envelope import seal
 from contracts.events import ReservationHeld, SlotPlanned
 from kernel import outbox
 from kernel.postgres import Connection
-from services.booking.domain.record import FIRST_VERSION, BookingRecord, announcement, event_id_of, held
+from services.booking.domain.record import (
+    FIRST_VERSION,
+    BookingRecord,
+    Expired,
+    announcement,
+    event_id_of,
+    expired,
+    held,
+)
 
 SOURCE = "booking"
 
@@ -45,6 +53,26 @@ async def tell_held(
                 source=SOURCE,
             )
             for hold in holds
+        ],
+    )
+
+
+async def tell_expired(
+    connection: Connection, ended: Sequence[Expired], words: Mapping[str, Mapping[str, str]]
+) -> None:
+    """
+    Announce bookings that expired in this transaction. `words` say where and when each slot is.
+    """
+    await outbox.append_bundles(
+        connection,
+        [
+            seal(
+                expired(one, words.get(one.slot_id)),
+                event_id=event_id_of(one.booking_id, one.version),
+                key=one.booking_id,
+                source=SOURCE,
+            )
+            for one in ended
         ],
     )
 
