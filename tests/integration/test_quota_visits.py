@@ -226,6 +226,24 @@ async def _wish(home: House, asked: Ask, *slot_ids: str) -> str:
     return one.booking_id
 
 
+async def test_a_family_is_moved_by_both_rooms_without_a_call_between_them(home: House) -> None:
+    """
+    The payment goes along, the old places are free, and everything told again changes nothing.
+    """
+    (slot_id, other) = (await home.public_slots())[:2]
+    asked = await _confirmed(home, slot_id)
+    moved_to = await _wish(home, asked, other)
+    for _ in range(3):
+        await _hear(home)
+        await home.record(await home.untold())
+    holds = {hold["reservation_id"]: hold["state"] for hold in await home.quota.records("hold")}
+
+    assert {asked.reservation_id: "released", moved_to: "confirmed"} == holds
+    assert "rescheduled" == await home.state_of(asked)
+    assert await home.seats_in_postgres() == await home.seats_in_valkey()
+    assert {(other, 1), (other, 2)} == set(await home.seats_in_valkey())
+
+
 async def test_a_move_to_where_nothing_is_free_changes_nothing(home: House) -> None:
     """
     Booking hears why, and the family keeps its places.
