@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import audit, booking, demo, docs, rebuild, stack
+from ops.commands import audit, audit_log, booking, demo, docs, rebuild, stack
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ docs.register(app)
 demo.register(app)
 audit.register(app)
 rebuild.register(app)
+audit_log.register(app)
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ _DRAWN: Final = {
     "PASS_KEYS": lambda: f"k1:{_key()}",
     "BANK_SECRETS": lambda: f"sandbox:{_key()}",
     "TICKET_SIGNING_KEY": _key,
+    "AUDIT_SIGNING_KEY": _key,
 }
 
 NAMES: Final = tuple(_DRAWN)
@@ -32,7 +33,7 @@ NAMES: Final = tuple(_DRAWN)
 OF_ROOM: Final = {
     "identity": ("VAULT_KEYS", "NIK_INDEX_KEY", "JWT_SIGNING_KEY", "PASS_KEYS"),
     "quota": ("PASS_KEYS",),
-    "booking": (),
+    "booking": ("AUDIT_SIGNING_KEY",),
     "payment": ("BANK_SECRETS",),
     "notify": ("TICKET_SIGNING_KEY",),
 }

@@ -16,6 +16,8 @@ recording_seconds = histogram(
 sequence_gaps = counter("booking_sequence_gaps_total", "Events of quota that came before their predecessor.")
 second_payments = counter("booking_second_payments_total", "Payments for a booking that is already paid otherwise.")
 expiry_lag = gauge("booking_expiry_lag_seconds", "How long past its deadline the latest expired booking was.")
+audit_sealed = counter("booking_audit_sealed_total", "Lines of the audit log that were sealed.")
+audit_unsealed = gauge("booking_audit_unsealed_lines", "Lines of the audit log that wait for their seal.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 
