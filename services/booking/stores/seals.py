@@ -115,7 +115,7 @@ async def count(connection: Connection) -> tuple[int, int]:
     """
     How many lines there are, and how many of them wait.
     """
-    row = await connection.fetchrow(SQL.count_entries)
+    [row] = await connection.fetch(SQL.count_entries)
     return row["entries"], row["waiting"]
 
 
