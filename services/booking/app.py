@@ -20,7 +20,7 @@ from services.booking.routes.keys import BOARD, DATABASE
 from services.booking.settings import ApiSettings, WorkerSettings
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
-from services.booking.use_cases.expiring import sweep_for_ever
+from services.booking.use_cases.expiring import SWEEPERS, sweep_for_ever
 from services.booking.use_cases.sealing import seal_for_ever
 from services.booking.use_cases.wishing import remind_for_ever
 
@@ -62,7 +62,8 @@ async def worker(process: Process) -> None:
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("quota-events", quota.run())
     process.spawn("payment-events", payments.run())
-    process.spawn("expiry", sweep_for_ever(db))
+    for number in range(SWEEPERS):
+        process.spawn(f"expiry-{number}", sweep_for_ever(db))
     process.spawn("audit-seals", seal_for_ever(db, settings.audit.key()))
     process.spawn("wishes", remind_for_ever(db))
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))

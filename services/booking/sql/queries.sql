@@ -264,16 +264,6 @@ FROM moved AS m
 LEFT JOIN slot AS s USING (slot_id)
 ORDER BY m.booking_id;
 
--- lock_overdue --
--- Unpaid bookings whose deadline has passed by this server's clock, oldest first, locked; those another sweeper or a
--- payment has in hand are left to it. $1 how many at most
-SELECT booking_id
-FROM booking
-WHERE state IN ('held', 'awaiting_payment') AND pay_by <= now()
-ORDER BY pay_by
-LIMIT $1
-FOR UPDATE SKIP LOCKED;
-
 -- read_next_deadline --
 -- Seconds until the next unpaid booking is due (negative when one is overdue), or null.
 SELECT extract(epoch FROM min(pay_by) - clock_timestamp())::float8 FROM booking

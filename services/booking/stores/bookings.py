@@ -171,13 +171,6 @@ async def lock(connection: Connection, booking_ids: Iterable[str]) -> dict[str, 
     return {row["booking_id"]: record_of(row) for row in rows}
 
 
-async def lock_overdue(connection: Connection, *, limit: int) -> list[str]:
-    """
-    Unpaid bookings past their deadline that nobody else has in hand.
-    """
-    return [row["booking_id"] for row in await connection.fetch(SQL.lock_overdue, limit)]
-
-
 async def seconds_to_next_deadline(connection: Connection) -> float | None:
     """
     Until the next unpaid booking is due; negative when one is overdue, None when there is none.
