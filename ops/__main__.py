@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import audit, audit_log, booking, demo, docs, rebuild, stack
+from ops.commands import audit, audit_log, booking, demo, docs, rebuild, stack, staff
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ demo.register(app)
 audit.register(app)
 rebuild.register(app)
 audit_log.register(app)
+staff.register(app)
 
 
 def main() -> None:
