@@ -41,7 +41,7 @@ async def expire(stand: Stand, kafka: KafkaSettings, *, holds: int) -> dict[str,
     print(f"  {holds:,} holds recorded, {pay_by - time.time():.1f} s before their deadline", flush=True)
     worker = await _start(stand, kafka)
     try:
-        seen_seconds = await _wait(stand, holds, pay_by)
+        seen_seconds = await _wait(stand, pay_by)
     finally:
         worker.terminate()
         await asyncio.wait_for(worker.wait(), timeout=30)
@@ -74,13 +74,13 @@ async def _start(stand: Stand, kafka: KafkaSettings) -> asyncio.subprocess.Proce
     )
 
 
-async def _wait(stand: Stand, holds: int, pay_by: float) -> float:
+async def _wait(stand: Stand, pay_by: float) -> float:
     """
     Until all are seen expired. Returns how long after the deadline that was.
     """
     await asyncio.sleep(max(0.0, pay_by - time.time()))
     async with stand.db.connection() as connection, asyncio.timeout(PATIENCE_SECONDS):
-        while await connection.fetchval("SELECT EXISTS (SELECT 1 FROM booking WHERE state = 'held')"):
+        while await connection.fetchval("SELECT EXISTS (SELECT 1 FROM booking WHERE state = 'held')"):  # noqa: ASYNC110
             await asyncio.sleep(10 * LOOK_SECONDS)
         return time.time() - pay_by
 

@@ -66,7 +66,8 @@ async def grow(stand: Stand, bookings: int) -> None:
 
 _GROWTH: Final = """
 WITH grown AS (
-    INSERT INTO booking (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq)
+    INSERT INTO booking
+        (booking_id, account_id, slot_id, seats, person_ids, state, pay_by, held_at, partition, epoch, seq)
     SELECT 'rsv_' || md5('g' || n), 'acc_' || md5('g' || n), 'old.20200101.morning.regular.online', ARRAY[n],
         ARRAY['per_' || md5('g' || n)], 'held', now() + interval '9 h', now(), $3, 1, n
     FROM generate_series($1::integer, $2::integer) AS n
@@ -81,6 +82,17 @@ INSERT INTO booking_person (booking_id, person_id) SELECT booking_id, person_ids
 async def _record(stand: Stand, kafka: KafkaSettings, producer: Producer, size: int) -> float:
     await producer.publish(told(stand.holds(size)))
     return await consume(stand, kafka, producer, size)
+
+
+_OURS: Final = """
+FROM booking AS b INNER JOIN unnest($1::integer[], $2::bigint[]) AS m (p, s) ON b.partition = m.p AND b.seq > m.s
+"""
+_ROWS: Final = {
+    "booking": f"SELECT b.* {_OURS} ORDER BY b.ctid",
+    "booking_seat": f"SELECT t.* {_OURS} INNER JOIN booking_seat AS t USING (booking_id) ORDER BY t.ctid",
+    "booking_person": f"SELECT t.* {_OURS} INNER JOIN booking_person AS t USING (booking_id) ORDER BY t.ctid",
+}
+_TOLD: Final = "SELECT * FROM outbox WHERE id > $1 ORDER BY id"
 
 
 async def _make_copies(stand: Stand) -> None:
@@ -102,21 +114,7 @@ async def _copy(stand: Stand, mark: tuple[dict[int, int], int], size: int) -> fl
     """
     seqs, outbox_id = mark
     new = ([*seqs], [*seqs.values()])
-    ours = (
-        "booking AS b INNER JOIN unnest($1::integer[], $2::bigint[]) AS m (p, s) ON b.partition = m.p AND b.seq > m.s"
-    )
-    asked: dict[str, tuple[str, tuple[Any, ...]]] = {
-        "booking": (f"SELECT b.* FROM {ours} ORDER BY b.ctid", new),
-        "booking_seat": (
-            f"SELECT t.* FROM booking_seat AS t INNER JOIN {ours} USING (booking_id) ORDER BY t.ctid",
-            new,
-        ),
-        "booking_person": (
-            f"SELECT t.* FROM booking_person AS t INNER JOIN {ours} USING (booking_id) ORDER BY t.ctid",
-            new,
-        ),
-        "outbox": ("SELECT * FROM outbox WHERE id > $1 ORDER BY id", (outbox_id,)),
-    }
+    asked = {table: (order, new) for table, order in _ROWS.items()} | {"outbox": (_TOLD, (outbox_id,))}
     async with stand.db.connection() as connection:
         rows = {
             table: await connection.fetch(order, *given, timeout=STATEMENT_SECONDS_MAX)

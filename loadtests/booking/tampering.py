@@ -51,13 +51,12 @@ async def tamper(stand: Stand, *, plantings: int, rng: random.Random) -> dict[st
     expected = [{(entry_id, how) for entry_id in ids} for how, each in planted.items() for ids in each]
     found = sum(each <= named for each in expected)
     touched = set().union(*expected)
-    print(
-        f"  {plantings:,} planted, {found:,} named, {len(named - touched)} named besides, exit code {code}", flush=True
-    )
+    besides = len(named - touched)
+    print(f"  {plantings:,} planted, {found:,} named, {besides:,} named besides, exit code {code}", flush=True)
     return {
         "audit_tampering_planted": plantings,
         "audit_tampering_found": found,
-        "audit_named_besides": len(named - touched),
+        "audit_named_besides": besides,
     }
 
 

@@ -1,8 +1,8 @@
 """
 Roles of staff: given to accounts and taken from them, by whoever runs the system.
 
-Called by `python -m services.identity staff` and by `provision`. A token carries the roles its account had when it was
-issued: what is taken counts from the next log-in on, at the latest when the token ends. Every change is a line in the log.
+Called by `python -m services.identity staff`. A token carries the roles its account had when it was issued: what is
+taken counts from the next log-in on, at the latest when the token ends. Every change is a line in the log.
 """
 
 from collections.abc import Sequence
