@@ -19,7 +19,7 @@ import msgspec
 from loadtests.booking.stand import STATEMENT_SECONDS_MAX, Stand
 from ops.state import PROJECT
 from services.booking.domain.seals import SealingKey
-from services.booking.use_cases.sealing import seal
+from services.booking.use_cases.sealing import seal_lines
 
 LINES_PER_TAMPERING: Final = 3
 COMMAND_SECONDS_MAX: Final = 300.0
@@ -42,7 +42,7 @@ async def tamper(stand: Stand, *, plantings: int, rng: random.Random) -> dict[st
     seed = base64.b64encode(secrets.token_bytes(32)).decode()
     lines = plantings * LINES_PER_TAMPERING
     await _write(stand, lines)
-    while await seal(stand.db, SealingKey(seed)):
+    while await seal_lines(stand.db, SealingKey(seed)):
         pass
     print(f"  {lines:,} lines written and sealed", flush=True)
     planted = _drawn(lines, plantings, rng)

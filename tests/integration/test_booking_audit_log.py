@@ -21,7 +21,7 @@ from services.booking.domain.seals import CheckingKeys, SealingKey
 from services.booking.stores import audit
 from services.booking.stores.audit import Deed
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases.sealing import BATCH_LINES_MAX, seal
+from services.booking.use_cases.sealing import BATCH_LINES_MAX, seal_lines
 from services.booking.use_cases.verifying import Finding, Report, heads_of, verify
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ async def _write(db: Database, count: int, *, first: int = 1) -> None:
 
 
 async def _seal_all(db: Database, key: SealingKey = KEY) -> None:
-    while await seal(db, key):
+    while await seal_lines(db, key):
         pass
 
 
@@ -95,9 +95,9 @@ async def test_a_line_that_commits_late_is_sealed_late(db: Database) -> None:
         await slow.start()
         await audit.write(late, _deed(1))
         await audit.write(early, _deed(2))
-        assert 1 == await seal(db, KEY)
+        assert 1 == await seal_lines(db, KEY)
         await slow.commit()
-    assert 1 == await seal(db, KEY)
+    assert 1 == await seal_lines(db, KEY)
 
     async with db.connection() as connection:
         order = await connection.fetch("SELECT entry_id FROM audit_seal ORDER BY number")
@@ -110,7 +110,7 @@ async def test_two_sealers_at_once_make_one_chain(db: Database) -> None:
     Who comes second leaves it to the first.
     """
     await _write(db, 300)
-    await asyncio.gather(*(seal(db, KEY) for _ in range(4)))
+    await asyncio.gather(*(seal_lines(db, KEY) for _ in range(4)))
     await _seal_all(db)
 
     assert Report(entries=300, heads=1, waiting=0, tampered=()) == await _verify(db)
@@ -300,7 +300,7 @@ async def test_a_sealer_that_finds_a_head_gone_stops_and_loses_nothing(db: Datab
     await _write(db, 5, first=6)
 
     with pytest.raises(asyncpg.UniqueViolationError):
-        await seal(db, KEY)
+        await seal_lines(db, KEY)
     assert (5, (Finding(head_id=1, how="removed"),)) == ((report := await _verify(db)).waiting, report.tampered)
 
 

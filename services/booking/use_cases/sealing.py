@@ -29,7 +29,7 @@ async def seal_for_ever(database: Database, key: SealingKey) -> None:
     """
     while True:
         try:
-            pause_seconds = 0.0 if await seal(database, key) == BATCH_LINES_MAX else PAUSE_SECONDS
+            pause_seconds = 0.0 if await seal_lines(database, key) == BATCH_LINES_MAX else PAUSE_SECONDS
         except Retryable as error:
             log.warning("sealing_waits", error=str(error))
             pause_seconds = TROUBLE_SECONDS
@@ -40,7 +40,7 @@ async def seal_for_ever(database: Database, key: SealingKey) -> None:
         await asyncio.sleep(pause_seconds)
 
 
-async def seal(database: Database, key: SealingKey) -> int:
+async def seal_lines(database: Database, key: SealingKey) -> int:
     """
     Seal what waits, a bounded number at a time. Returns how many lines were sealed.
     """
