@@ -86,6 +86,10 @@ bench-ratio: setup ## Compare a reservation with what it stands on and its rival
 bench-drain: setup ## Measure what a decision costs afterwards: relay, recording, outbox, beside a bare COPY (about a minute)
 	@exec $(BIN)/python -m loadtests.drain $(BENCH)
 
+.PHONY: bench-booking
+bench-booking: setup ## Measure booking's Postgres: recording beside COPY, 100,000 expiring at once, a million rows, a forged audit log (minutes)
+	@exec $(BIN)/python -m loadtests.booking $(BENCH)
+
 ##@ The local stack
 
 .PHONY: down

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from ops.commands import audit, booking, demo, docs, rebuild, settle, stack
+from ops.commands import audit, audit_log, booking, demo, docs, rebuild, settle, stack, staff
 from ops.errors import StackError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ demo.register(app)
 audit.register(app)
 rebuild.register(app)
 settle.register(app)
+audit_log.register(app)
+staff.register(app)
 
 
 def main() -> None:

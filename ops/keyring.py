@@ -27,6 +27,7 @@ _DRAWN: Final = {
     "BANK_SECRETS": lambda: f"sandbox:{_key()}",
     "TICKET_SIGNING_KEY": _key,
     "LEAF_SIGNING_KEY": _key,
+    "AUDIT_SIGNING_KEY": _key,
 }
 
 NAMES: Final = tuple(_DRAWN)
@@ -34,7 +35,7 @@ NAMES: Final = tuple(_DRAWN)
 OF_ROOM: Final = {
     "identity": ("VAULT_KEYS", "NIK_INDEX_KEY", "JWT_SIGNING_KEY", "PASS_KEYS"),
     "quota": ("PASS_KEYS",),
-    "booking": ("LEAF_SIGNING_KEY",),
+    "booking": ("LEAF_SIGNING_KEY", "AUDIT_SIGNING_KEY"),
     "payment": ("BANK_SECRETS",),
     "notify": ("TICKET_SIGNING_KEY",),
 }

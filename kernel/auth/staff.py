@@ -6,6 +6,7 @@ office in its name: `officer`; one of an office has: `officer:bandung`.
 """
 
 import enum
+import re
 
 from kernel.auth.principal import Principal
 from kernel.http import problem
@@ -22,6 +23,25 @@ class Role(enum.StrEnum):
     AUDITOR = "auditor"
     SRE = "sre"
     FINANCE = "finance"
+
+
+OF_OFFICES = frozenset({Role.OFFICER, Role.PLANNER})
+"""Roles that may be of one office."""
+_OFFICE_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def role_of(text: str) -> str:
+    """
+    The text, if it names a role as tokens do. Raises `ValueError` saying what is wrong with it.
+    """
+    name, colon, office_id = text.partition(":")
+    if name not in {role.value for role in Role}:
+        raise ValueError(f"{text!r} names no role: {', '.join(role.value for role in Role)}")
+    if colon and Role(name) not in OF_OFFICES:
+        raise ValueError(f"{text!r}: {name} is a role of no single office")
+    if colon and not _OFFICE_ID.fullmatch(office_id):
+        raise ValueError(f"{text!r} names no office: write {name}:bandung")
+    return text
 
 
 def has_role(principal: Principal, role: Role, office_id: str | None = None) -> bool:

@@ -6,6 +6,7 @@ thing in one transaction, say what they did in a line, and end.
 """
 
 import asyncio
+import dataclasses
 import datetime as dt
 import re
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import msgspec
 import typer
 
 from kernel import log, migrate, process
@@ -20,23 +22,27 @@ from kernel.errors import Retryable
 from kernel.postgres import Database, database
 from kernel.process import settings_or_exit
 from services.booking import app as wiring
-from services.booking.settings import CommandSettings
+from services.booking.settings import AuditLogSettings, CommandSettings
 from services.booking.stores import moves as move_store
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases import planning, seeding, snapshotting
+from services.booking.use_cases import planning, seeding, snapshotting, verifying
 from services.booking.use_cases.exporting import export as export_lines
 from services.booking.use_cases.planning import NothingToPlan
 from services.booking.use_cases.seeding import BadSeed
 
 T = TypeVar("T")
 SEED = Path(__file__).parents[2] / "deploy" / "seed"
+VERIFY_STATEMENT_SECONDS_MAX = 600.0
+"""A log of years is read in one go."""
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help="Booking: offices, slots and every booking's life.")
 window = typer.Typer(no_args_is_help=True, help="Windows in which places are released.")
 cli.add_typer(window, name="window")
+audit_log = typer.Typer(no_args_is_help=True, help="What staff did: sealed lines, and whether anybody touched them.")
+cli.add_typer(audit_log, name="audit-log")
 
 
 def duration(text: str) -> dt.timedelta:
@@ -219,6 +225,41 @@ def snapshot(
             return f"{await snapshotting.snapshot(db, take)} bookings in {out}"
 
     _say(work, err=True)
+
+
+@audit_log.command()
+def verify(
+    database_url: Annotated[str | None, typer.Option(help="Another database than DATABASE_URL.")] = None,
+    expect: Annotated[
+        list[str] | None, typer.Option(metavar="HEAD:HASH", help="A head as the worker's log told it; may be repeated.")
+    ] = None,
+) -> None:
+    """
+    Name every line that was changed, removed or reordered. The last line is JSON; exit code 1 if there is any.
+    """
+    log.configure("booking-command", "warning")
+    settings = settings_or_exit(AuditLogSettings)
+    postgres = dataclasses.replace(settings.postgres, command_timeout_seconds=VERIFY_STATEMENT_SECONDS_MAX)
+    if database_url is not None:
+        postgres = dataclasses.replace(postgres, url=database_url)
+    try:
+        heads = verifying.heads_of(expect or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+    async def run() -> verifying.Report:
+        async with database(postgres, schema=wiring.SCHEMA) as db:
+            return await verifying.verify(db, settings.audit.checking_keys(), expected_heads=heads)
+
+    try:
+        report = asyncio.run(run())
+    except Retryable as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    for finding in report.tampered:
+        typer.echo(finding.sentence(), err=True)
+    typer.echo(msgspec.json.encode(report).decode())
+    sys.exit(1 if report.tampered else 0)
 
 
 def _say(work: Callable[[Database], Awaitable[str]], *, err: bool = False) -> None:

@@ -26,9 +26,10 @@ from services.booking.tickets import TicketReader, public_keys
 from services.booking.use_cases import no_shows, waitlisting
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
-from services.booking.use_cases.expiring import sweep_for_ever
+from services.booking.use_cases.expiring import SWEEPERS, sweep_for_ever
 from services.booking.use_cases.publishing import publish_for_ever, watch_for_ever
 from services.booking.use_cases.rebooking import rebook_for_ever
+from services.booking.use_cases.sealing import seal_for_ever
 from services.booking.use_cases.spilling import spill_for_ever
 from services.booking.use_cases.wishing import remind_for_ever
 
@@ -76,7 +77,9 @@ async def worker(process: Process) -> None:
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("quota-events", quota.run())
     process.spawn("payment-events", payments.run())
-    process.spawn("expiry", sweep_for_ever(db))
+    for number in range(SWEEPERS):
+        process.spawn(f"expiry-{number}", sweep_for_ever(db))
+    process.spawn("audit-seals", seal_for_ever(db, settings.audit.key()))
     process.spawn("wishes", remind_for_ever(db))
     process.spawn("waitlist", waitlisting.sweep_for_ever(db))
     missed = no_shows.sweep_for_ever(

@@ -1,5 +1,5 @@
 """
-`python -m services.identity api|worker|migrate|rewrap|provision`.
+`python -m services.identity api|worker|migrate|rewrap|provision|staff`.
 
 Reads the command line and hands over to `app`. Long-lived processes go through
 `kernel.process`; one-shots run, say one line, and end with 0, or 1 and the reason.
@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from kernel import log as logging
+from kernel.auth.staff import role_of
 from kernel.errors import Retryable
 from kernel.migrate import MigrationRefused
 from kernel.process import run, settings_or_exit
@@ -21,6 +22,7 @@ from services.identity import app
 from services.identity.settings import ProvisionSettings, RewrapSettings
 from services.identity.stores.vault import VaultDamaged
 from services.identity.use_cases.provision import Crowd, ProvisionRefused
+from services.identity.use_cases.staff import StaffRefused
 
 ACCOUNTS_MAX = 1_000_000
 
@@ -35,15 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     elif asked.command == "worker":
         run("identity-worker", app.worker)
     else:
-        logging.configure(f"identity-{asked.command}", "warning")
-        work = {"migrate": _migrate, "rewrap": _rewrap, "provision": _provision}[asked.command]
+        # A change of roles is told in the log as well.
+        logging.configure(f"identity-{asked.command}", "info" if asked.command == "staff" else "warning")
+        work = {"migrate": _migrate, "rewrap": _rewrap, "provision": _provision, "staff": _staff}[asked.command]
         sys.exit(_ended(work(asked)))
 
 
 def _ended(work: Coroutine[None, None, str]) -> int:
     try:
         sys.stdout.write(f"{asyncio.run(work)}\n")
-    except (Retryable, MigrationRefused, ProvisionRefused, VaultDamaged, OSError) as error:
+    except (Retryable, MigrationRefused, ProvisionRefused, StaffRefused, VaultDamaged, OSError) as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0
@@ -61,12 +64,20 @@ async def _rewrap(_: argparse.Namespace) -> str:
 
 async def _provision(asked: argparse.Namespace) -> str:
     smallest, largest = asked.families
-    crowd = Crowd(accounts=asked.accounts, smallest=smallest, largest=largest, seed=asked.seed)
+    crowd = Crowd(accounts=asked.accounts, smallest=smallest, largest=largest, seed=asked.seed, roles=tuple(asked.role))
     seconds = await app.provision_to(asked.out, crowd, settings_or_exit(ProvisionSettings))
     return (
         f"identity: {asked.accounts} accounts in {seconds:.1f} s ({asked.accounts / seconds:.0f}/s) to {asked.out};"
         f" their password is {app.SANDBOX_PASSWORD}"
     )
+
+
+async def _staff(asked: argparse.Namespace) -> str:
+    settings = settings_or_exit(PostgresSettings)
+    if asked.deed == "list":
+        return await app.list_staff(settings)
+    work = app.grant_roles if asked.deed == "grant" else app.revoke_roles
+    return await work(settings, asked.username, asked.role, reason=asked.reason)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,7 +92,23 @@ def _parser() -> argparse.ArgumentParser:
     bulk.add_argument("--families", type=_range, default=(1, 5), help="people per account, such as 1-5")
     bulk.add_argument("--seed", type=int, default=1, help="the same seed finds the same people")
     bulk.add_argument("--out", type=Path, required=True, help="JSON lines with tokens and passes, mode 0600")
+    bulk.add_argument("--role", type=_role, action="append", default=[], help="of staff, such as officer:bandung")
+    staff = commands.add_parser("staff", help="give and take roles of staff")
+    deeds = staff.add_subparsers(dest="deed", required=True)
+    for deed, help_ in (("grant", "give roles to an account"), ("revoke", "take roles from an account")):
+        one = deeds.add_parser(deed, help=help_)
+        one.add_argument("username")
+        one.add_argument("role", type=_role, nargs="+", help="officer, planner (each also :OFFICE), auditor or sre")
+        one.add_argument("--reason", required=True, help="for the log")
+    deeds.add_parser("list", help="everybody with roles")
     return parser
+
+
+def _role(text: str) -> str:
+    try:
+        return role_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:

@@ -6,7 +6,7 @@ Called by `__main__`. Nothing here decides anything.
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -36,9 +36,11 @@ from services.identity.settings import (
     VaultSettings,
     WorkerSettings,
 )
+from services.identity.stores.accounts import Account
 from services.identity.stores.passwords import HASHER, Passwords, passwords
 from services.identity.stores.registry import NoRegistry, SandboxRegistry
 from services.identity.stores.vault import Vault
+from services.identity.use_cases import staff
 from services.identity.use_cases.provision import Crowd, Issuing, provision
 from services.identity.use_cases.rewrap import rewrap
 from services.identity.use_cases.tidy import tidy
@@ -121,6 +123,30 @@ async def rewrap_all(settings: RewrapSettings) -> int:
         return await rewrap(db, vault_of(settings.vault))
 
 
+async def grant_roles(settings: PostgresSettings, username: str, roles: Sequence[str], *, reason: str) -> str:
+    """
+    Give roles of staff. Returns what there is now, in a line.
+    """
+    async with database(settings, schema=SCHEMA) as db:
+        return _line(await staff.grant(db, username, roles, reason=reason))
+
+
+async def revoke_roles(settings: PostgresSettings, username: str, roles: Sequence[str], *, reason: str) -> str:
+    """
+    Take roles of staff. Returns what there is now, in a line.
+    """
+    async with database(settings, schema=SCHEMA) as db:
+        return _line(await staff.revoke(db, username, roles, reason=reason))
+
+
+async def list_staff(settings: PostgresSettings) -> str:
+    """
+    Everybody with roles, a line each.
+    """
+    async with database(settings, schema=SCHEMA) as db:
+        return "\n".join(_line(account) for account in await staff.staff(db)) or "nobody has a role"
+
+
 async def provision_to(path: Path, crowd: Crowd, settings: ProvisionSettings) -> float:
     """
     Create sandbox accounts and write one JSON line each to `path`, readable by its owner alone. Returns the seconds.
@@ -152,6 +178,10 @@ def vault_of(settings: VaultSettings) -> Vault:
     The vault with these keys.
     """
     return Vault(settings.keys_by_version(), settings.index_key_bytes())
+
+
+def _line(account: Account) -> str:
+    return f"{account.username} ({account.account_id}): {', '.join(account.roles) or 'no role'}"
 
 
 def _signer(settings: CredentialSettings) -> TokenSigner:

@@ -46,7 +46,7 @@ async def test_nothing_ends_before_its_deadline(room: Room) -> None:
     """
     await room.record(room.held("one", pay_in_seconds=30))
 
-    assert [] == await sweep(room.db)
+    assert [] == await sweep(room.db, room.visits)
     assert "held" == await room.state("one")
 
 
@@ -79,7 +79,7 @@ async def test_many_sweepers_at_once_end_each_booking_once(room: Room) -> None:
     await room.record(*(room.held(f"n{n}", seats=(n,)) for n in range(1, 101)))
     await _make_due(room, 1)
 
-    swept = await asyncio.gather(*(sweep(room.db) for _ in range(4)))
+    swept = await asyncio.gather(*(sweep(room.db, room.visits) for _ in range(4)))
 
     assert 100 == sum(len(part) for part in swept)
     assert 100 == (await room.told()).count("booking.expired.v1")
@@ -94,7 +94,7 @@ async def test_a_confirmed_booking_outlives_its_deadline(room: Room) -> None:
     await room.record(room.held("paid"), room.held("invoiced", seats=(2,)))
     await room.hear_payment(room.paid("paid"), room.invoice("invoiced"))
     await _make_due(room, 1)
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
 
     assert ("confirmed", "expired") == (await room.state("paid"), await room.state("invoiced"))
 
@@ -107,7 +107,7 @@ async def test_a_payment_and_a_sweep_at_the_same_moment_leave_one_truth(room: Ro
     await _make_due(room, 1)
 
     payments = (room.hear_payment(room.paid(f"n{n}", ntpn=f"{n:016}", late=True)) for n in range(1, 41))
-    await asyncio.gather(sweep(room.db), *payments, sweep(room.db))
+    await asyncio.gather(sweep(room.db, room.visits), *payments, sweep(room.db, room.visits))
 
     states = [await room.state(f"n{n}") for n in range(1, 41)]
     told = await room.told()
@@ -122,7 +122,7 @@ async def test_a_freed_seat_can_be_held_again(room: Room) -> None:
     """
     await room.record(room.held("gone", seats=(5,), persons=("per_x",)))
     await _make_due(room, 1)
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
     await room.record(room.held("next", seats=(5,), persons=("per_x",)))
 
     assert "held" == await room.state("next")

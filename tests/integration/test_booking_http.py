@@ -251,7 +251,7 @@ async def test_an_expired_booking_cannot_be_cancelled(room: Room, client: Client
     It has ended already, and the answer says how.
     """
     await room.record(room.held("one", pay_in_seconds=-1))
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
     response = await _cancel(client, "one")
 
     assert (409, "booking_ended", "expired") == (

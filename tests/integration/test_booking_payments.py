@@ -50,7 +50,7 @@ async def _take(room: Room, step: str, name: str) -> None:
         await room.hear_payment(room.paid(name, late=True))
     elif step == "expire":
         await _overdue(room.db, name)
-        await sweep(room.db)
+        await sweep(room.db, room.visits)
     else:
         async with room.db.transaction() as connection:
             await cancel(connection, booking_id(name), account_id="acc_1", reason="other")

@@ -3,6 +3,7 @@ The worker as a process, on a real broker: what quota says comes in, what bookin
 """
 
 import asyncio
+import base64
 import os
 import signal
 import sys
@@ -40,7 +41,8 @@ async def producer(fresh_broker: BackgroundBroker) -> AsyncIterator[Producer]:
 
 
 async def _start(database_url: str, bootstrap: str) -> asyncio.subprocess.Process:
-    environ = {**os.environ, "DATABASE_URL": database_url, "KAFKA_BOOTSTRAP": bootstrap, "ADMIN_PORT": "0"}
+    given = {"DATABASE_URL": database_url, "KAFKA_BOOTSTRAP": bootstrap, "ADMIN_PORT": "0"}
+    environ = {**os.environ, **given, "AUDIT_SIGNING_KEY": base64.b64encode(bytes(32)).decode()}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.booking", "worker", cwd=ROOT, env=environ, stdout=asyncio.subprocess.DEVNULL
     )

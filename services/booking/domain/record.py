@@ -68,21 +68,6 @@ class BookingRecord(msgspec.Struct, frozen=True, kw_only=True):
     visit: Visit
 
 
-class Expired(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    A booking that has just expired, as far as it is told: there may be a hundred thousand at once.
-    """
-
-    booking_id: str
-    account_id: str
-    slot_id: str
-    seats: list[int]
-    person_ids: list[str]
-    pay_by: dt.datetime
-    changed_at: dt.datetime
-    version: int
-
-
 def visit_by_id(slot_id: str) -> Visit:
     """
     What a slot id alone tells. For places of a slot that was never planned here: they are named, not dropped.
@@ -171,23 +156,6 @@ def held(hold: events.ReservationHeld, words: Mapping[str, str], *, at_ms: int) 
         **words,
     )
     return events.BookingHeld(booking=booking, at_ms=at_ms)
-
-
-def expired(ended: Expired, words: Mapping[str, str] | None) -> events.BookingExpired:
-    """
-    The event of a booking that has expired. `words` are those of its slot's visit; without them the slot's id tells.
-    """
-    booking = events.Booking(
-        booking_id=ended.booking_id,
-        account_id=ended.account_id,
-        person_ids=tuple(ended.person_ids),
-        seats=tuple(ended.seats),
-        pay_by_ms=ms_of(ended.pay_by),
-        state=State.EXPIRED.value,
-        version=ended.version,
-        **(words or words_of(visit_by_id(ended.slot_id))),
-    )
-    return events.BookingExpired(booking=booking, at_ms=ms_of(ended.changed_at))
 
 
 def _told(record: BookingRecord) -> events.Booking:

@@ -16,7 +16,7 @@ import msgspec
 from contracts.events import ReservationHeld
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PERSONS, KEEPS_PLACES, State
-from services.booking.domain.record import BookingRecord, Expired, Visit, visit_by_id
+from services.booking.domain.record import BookingRecord, Visit, visit_by_id
 from services.booking.stores.statements import SQL, as_json
 
 EXPORT_ROWS = 500
@@ -169,13 +169,6 @@ async def lock(connection: Connection, booking_ids: Iterable[str]) -> dict[str, 
     """
     rows = await connection.fetch(SQL.lock_bookings, sorted(set(booking_ids)))
     return {row["booking_id"]: record_of(row) for row in rows}
-
-
-async def expire(connection: Connection, *, limit: int) -> list[Expired]:
-    """
-    End unpaid bookings past their deadline that nobody else has in hand.
-    """
-    return [Expired(**row) for row in await connection.fetch(SQL.expire_bookings, limit)]
 
 
 async def seconds_to_next_deadline(connection: Connection) -> float | None:

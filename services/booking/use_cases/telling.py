@@ -13,10 +13,8 @@ from kernel.postgres import Connection
 from services.booking.domain.record import (
     FIRST_VERSION,
     BookingRecord,
-    Expired,
     announcement,
     event_id_of,
-    expired,
     held,
 )
 
@@ -53,26 +51,6 @@ async def tell_held(
                 source=SOURCE,
             )
             for hold in holds
-        ],
-    )
-
-
-async def tell_expired(
-    connection: Connection, ended: Sequence[Expired], words: Mapping[str, Mapping[str, str]]
-) -> None:
-    """
-    Announce bookings that expired in this transaction. `words` say where and when each slot is.
-    """
-    await outbox.append_bundles(
-        connection,
-        [
-            seal(
-                expired(one, words.get(one.slot_id)),
-                event_id=event_id_of(one.booking_id, one.version),
-                key=one.booking_id,
-                source=SOURCE,
-            )
-            for one in ended
         ],
     )
 

@@ -51,6 +51,28 @@ SELECT account_id, username, password_hash, state, roles FROM account WHERE acco
 -- An account by username. $1 username
 SELECT account_id, username, password_hash, state, roles FROM account WHERE username = $1;
 
+-- grant_roles --
+-- Add roles to an active account. $1 username, $2 roles
+UPDATE account SET roles = ARRAY(SELECT DISTINCT role FROM unnest(roles || $2::text[]) AS r (role) ORDER BY role)
+WHERE username = $1 AND state = 'active'
+RETURNING account_id, username, password_hash, state, roles;
+
+-- revoke_roles --
+-- Take roles from an active account. $1 username, $2 roles
+UPDATE account
+SET roles = ARRAY(SELECT role FROM unnest(roles) AS r (role) WHERE role <> ALL ($2::text[]) ORDER BY role)
+WHERE username = $1 AND state = 'active'
+RETURNING account_id, username, password_hash, state, roles;
+
+-- read_staff --
+-- Accounts with roles.
+SELECT account_id, username, password_hash, state, roles FROM account WHERE roles <> '{}' ORDER BY username;
+
+-- add_roles --
+-- Add roles to accounts. $1 account_ids, $2 roles
+UPDATE account SET roles = ARRAY(SELECT DISTINCT role FROM unnest(roles || $2::text[]) AS r (role) ORDER BY role)
+WHERE account_id = ANY ($1::text[]) AND NOT roles @> $2::text[];
+
 -- count_attempt --
 -- Count an attempt before it is judged, so that a hundred at once are a hundred. Returns how many and when the window ends. $1 username_index, $2 window seconds
 INSERT INTO login_attempt AS l (username_index, attempts, window_started_at) VALUES ($1, 1, now())

@@ -123,6 +123,36 @@ async def by_username(connection: Connection, username: str) -> Account | None:
     return None if row is None else msgspec.convert(dict(row), Account)
 
 
+async def grant(connection: Connection, username: str, roles: Sequence[str]) -> Account | None:
+    """
+    Add roles to an active account. Returns it as it is now, or None if there is none of that name.
+    """
+    row = await connection.fetchrow(SQL.grant_roles, username, list(roles))
+    return None if row is None else msgspec.convert(dict(row), Account)
+
+
+async def revoke(connection: Connection, username: str, roles: Sequence[str]) -> Account | None:
+    """
+    Take roles from an active account. Returns it as it is now, or None if there is none of that name.
+    """
+    row = await connection.fetchrow(SQL.revoke_roles, username, list(roles))
+    return None if row is None else msgspec.convert(dict(row), Account)
+
+
+async def with_roles(connection: Connection) -> list[Account]:
+    """
+    Accounts of staff, by name.
+    """
+    return [msgspec.convert(dict(row), Account) for row in await connection.fetch(SQL.read_staff)]
+
+
+async def add_roles(connection: Connection, account_ids: Sequence[str], roles: Sequence[str]) -> None:
+    """
+    Add roles to many accounts; what they have besides stays.
+    """
+    await connection.execute(SQL.add_roles, list(account_ids), list(roles))
+
+
 async def count_attempt(connection: Connection, username_index: bytes, *, window_seconds: int) -> Attempts:
     """
     Count an attempt and say how many there are in its window.

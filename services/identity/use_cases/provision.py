@@ -19,7 +19,7 @@ from kernel.postgres import Connection, Database
 from services.identity.domain import nik
 from services.identity.domain.family import Refusal
 from services.identity.domain.sandbox import Household, households
-from services.identity.stores import persons
+from services.identity.stores import accounts, persons
 from services.identity.stores.vault import Vault
 from services.identity.use_cases.add_persons import AddPerson, add_persons
 from services.identity.use_cases.register import Register, register_active
@@ -42,6 +42,8 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
     smallest: int
     largest: int
     seed: int
+    roles: tuple[str, ...] = ()
+    """Of staff; every account of the crowd has them."""
 
 
 class Issuing(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +83,8 @@ async def provision(
         remaining -= len(batch)
         async with database.transaction() as connection:
             people = await _create(connection, batch, vault, password_hash=password_hash, persons_max=persons_max)
-        yield [_issued(house, people[_account_id(house)], issuing) for house in batch]
+            await accounts.add_roles(connection, [_account_id(house) for house in batch], crowd.roles)
+        yield [_issued(house, people[_account_id(house)], issuing, crowd.roles) for house in batch]
 
 
 async def _create(
@@ -140,7 +143,7 @@ def _family(house: Household) -> list[AddPerson]:
     return asks
 
 
-def _issued(house: Household, person_ids: tuple[str, ...], issuing: Issuing) -> Provisioned:
+def _issued(house: Household, person_ids: tuple[str, ...], issuing: Issuing, roles: tuple[str, ...]) -> Provisioned:
     account_id, now_ms = _account_id(house), issuing.now_ms()
     return Provisioned(
         account_id=account_id,
@@ -149,7 +152,7 @@ def _issued(house: Household, person_ids: tuple[str, ...], issuing: Issuing) -> 
         access_token=issuing.signer.issue(
             account_id=account_id,
             person_ids=person_ids,
-            roles=(),
+            roles=roles,
             now_ms=now_ms,
             ttl_seconds=issuing.token_ttl_seconds,
         ),
