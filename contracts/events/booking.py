@@ -2,12 +2,17 @@
 The life of a booking: told to payment, notify and quota, one event per step that others need.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from contracts.events.base import Event
 from contracts.topics import BOOKING_EVENTS, Topic
+
+COUNTER_ACCOUNT: Final = "acc_counter"
+"""What the account ids of people without an account begin with: an office booked for them, and nobody can be written to."""
+MOVE_OVERTAKEN: Final = "move_overtaken"
+"""Why the new places of a move are displaced when the booking has taken another way meanwhile: its holder knows."""
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,20 @@ one generator of findings; a rule that cannot find anything is no rule.
 
 import collections
 from collections.abc import Iterator
+from typing import Final
 
-from ops.audit.evidence import ACTIVE, HOLDING, UNPAID, Evidence, Hold
+from contracts.events.booking import COUNTER_ACCOUNT, MOVE_OVERTAKEN
+from ops.audit.evidence import ACTIVE, HOLDING, UNPAID, BookingRow, Evidence, Hold
 from ops.audit.findings import Finding, Kind, Store
 from ops.audit.replay import check_events
+
+TOLD: Final = frozenset(
+    {
+        *("awaiting_payment", "confirmed", "expired", "cancelled", "paid_no_seat", "displaced"),
+        *("rescheduled", "incomplete", "ready"),
+    }
+)
+"""Steps whose holder is written to; the mail is called as the state."""
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -153,14 +163,26 @@ def _payments_stand(evidence: Evidence) -> Iterator[Finding]:
             yield _lost(Store.POSTGRES, payment.booking_id, f"paid with {payment.ntpn}, and the booking is {state}")
 
 
+def _mails_of(row: BookingRow) -> Iterator[tuple[str, str]]:
+    """
+    What the holder of a booking has been written, by template; who was booked at a counter has no address.
+    """
+    if row.account_id.startswith(COUNTER_ACCOUNT) or row.reason == MOVE_OVERTAKEN:
+        return
+    states = [step.state for step in row.history]
+    for state in set(states) & TOLD:
+        yield state, row.booking_id
+    if states.count("no_show") == 1:
+        yield "no_show", row.booking_id
+    elif states.count("no_show"):
+        yield "pardoned", row.booking_id
+
+
 def _mails_arrive_once(evidence: Evidence) -> Iterator[Finding]:
     arrived: collections.Counter[tuple[str, str]] = collections.Counter()
     for mail in evidence.mails:
         arrived[mail.template, mail.subject] += 1
-    told = frozenset({"awaiting_payment", "confirmed", "expired", "cancelled", "paid_no_seat", "displaced"})
-    expected = {
-        (step.state, row.booking_id) for row in evidence.bookings.values() for step in row.history if step.state in told
-    }
+    expected = {mail for row in evidence.bookings.values() for mail in _mails_of(row)}
     expected |= {("activation", registration.email) for registration in evidence.registrations}
     # A broker that forgot a registration still told it once: then only a second mail is one too many.
     expected |= {subject for subject in arrived if subject[0] == "activation"}

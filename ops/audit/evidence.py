@@ -82,6 +82,7 @@ class BookingRow(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     seats: tuple[int, ...]
     state: str
+    reason: str | None = None
     history: tuple[Step, ...] = ()
 
 

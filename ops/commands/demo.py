@@ -7,6 +7,7 @@ object; exit code 0 only if its five zeros are zeros and no client was told two 
 
 import asyncio
 import collections
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -53,6 +54,7 @@ def demo(  # noqa: PLR0917 - typer reads options from the signature
         rush_seconds=20,
         pay_within_seconds=30,
         seed=seed,
+        aftermath=True,
     )
     folder = Path(tempfile.mkdtemp(prefix="antrean-demo-"))
     # Postgres, running as another account when we are root, must reach its data.
@@ -103,6 +105,7 @@ def _tell(played: Played, evidence: Evidence, findings: list[Finding], *, second
         "confirmed": states["confirmed"],
         "expired": states["expired"],
         "cancelled": states["cancelled"],
+        **(dataclasses.asdict(played.aftermath) if played.aftermath else {}),
         "refused": dict(played.tally.refused.most_common()),
         **zeros(findings),
         "seconds": round(seconds, 1),

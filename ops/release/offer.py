@@ -53,7 +53,7 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     listed = (await road.ask("GET", "/v1/offices")).body["offices"]
     office_ids = [office["office_id"] for office in listed]
     rng.shuffle(office_ids)
-    days = [day for office_id in office_ids if (day := _first_day(await _wait_for_slots(road, office_id)))]
+    days = [day for office_id in office_ids if (day := await first_day(road, office_id))]
     sums = itertools.accumulate(sorted(places_of(day) for day in days))
     missing = min(OFFICES_MIN, sum(places <= places_wanted for places in sums))
     if missing == 0:
@@ -131,6 +131,13 @@ def places_of(slots: Sequence[Slot]) -> int:
     How many places were free when these were looked at.
     """
     return sum(slot.free for slot in slots)
+
+
+async def first_day(road: Street, office_id: str) -> list[Slot]:
+    """
+    The online slots of an office's first coming day, once quota knows them.
+    """
+    return _first_day(await _wait_for_slots(road, office_id))
 
 
 def _first_day(office: Office) -> list[Slot]:

@@ -20,6 +20,7 @@ import msgspec
 from ops import rooms
 from ops.errors import StackError
 from ops.release import offer
+from ops.release.aftermath import PEOPLE, Figures, after
 from ops.release.citizens import Account, Citizen, crowd
 from ops.release.life import live
 from ops.release.registration import RegistrationFailed, register
@@ -47,6 +48,8 @@ class Script:
     """Within this time everybody has pressed the button."""
     pay_within_seconds: int
     seed: int
+    aftermath: bool = False
+    """Whether scenes follow: moves, a waitlist, late money, a closed day, a no-show."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -59,6 +62,8 @@ class Played:
     places: int
     wanted: int
     tally: Tally
+    aftermath: Figures | None
+    """Only where the script has scenes after the rush."""
 
 
 class _Provisioned(msgspec.Struct, frozen=True):
@@ -83,6 +88,7 @@ async def play(
     await _seed(env, say)
     async with street(env["PUBLIC_URL"]) as road:
         accounts = await _people(script, env, road, folder=folder, rng=rng, say=say)
+        later, accounts = (accounts[-PEOPLE:], accounts[:-PEOPLE]) if script.aftermath else ([], accounts)
         wanted = sum(len(account.person_ids) for account in accounts)
         slots = await offer.choose(road, places_wanted=int(wanted / script.demand), rng=rng)
         await offer.open_window(env, slots, script.opens_in_seconds, script.pay_within_seconds)
@@ -93,11 +99,13 @@ async def play(
         tally = Tally()
         citizens = crowd(accounts, [slot.slot_id for slot in slots], rng=rng, rush_seconds=script.rush_seconds)
         await _let_loose(citizens, road, tally, script=script, say=say, interfere=interfere)
+        figures = await after(env, road, later, slots, tally=tally, say=say) if script.aftermath else None
         return Played(
             offices=_offices(slots),
             places=offer.places_of(slots),
             wanted=wanted,
             tally=tally,
+            aftermath=figures,
         )
 
 

@@ -22,12 +22,12 @@ from kernel.errors import Retryable
 from kernel.postgres import Database, database
 from kernel.process import settings_or_exit
 from services.booking import app as wiring
-from services.booking.settings import AuditLogSettings, CommandSettings
+from services.booking.settings import AuditLogSettings, CommandSettings, SandboxSettings
 from services.booking.stores import moves as move_store
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases import planning, seeding, snapshotting, verifying
+from services.booking.use_cases import no_shows, planning, seeding, snapshotting, verifying
 from services.booking.use_cases.exporting import export as export_lines
 from services.booking.use_cases.planning import NothingToPlan
 from services.booking.use_cases.seeding import BadSeed
@@ -197,6 +197,27 @@ def unseated(limit: Annotated[int, typer.Option(min=1, max=100_000, help="How ma
             since = f"{each.unseated_at:%Y-%m-%d %H:%M:%S}"
             lines.append(f"{since:21}{each.booking_id:38}{each.amount_rupiah:>10}  {each.ntpn:18}{now}")
         return "\n".join(lines)
+
+    _say(work)
+
+
+@cli.command(name="end-day")
+def end_day(
+    office: Annotated[str, typer.Option(help="Whose day.")],
+    date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Which; it may not have come yet.")],
+) -> None:
+    """
+    End an office's day now, in a sandbox: whoever has not come is a no-show.
+    """
+    settings = settings_or_exit(SandboxSettings)
+    try:
+        day = dt.date.fromisoformat(date)
+    except ValueError:
+        raise typer.BadParameter(f"{date!r} is no date: write YYYY-MM-DD") from None
+
+    async def work(db: Database) -> str:
+        missed = await no_shows.end_day(db, office, day, block_days=settings.no_show_block_days)
+        return f"{date} is over at {office}: {missed} bookings nobody came for"
 
     _say(work)
 

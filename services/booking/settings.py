@@ -132,6 +132,24 @@ class CommandSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """
+    The commands that bend time. Refused where real people are.
+    """
+
+    postgres: PostgresSettings
+    sandbox: bool = variable("SANDBOX", default=False)
+    no_show_block_days: int = variable("NO_SHOW_BLOCK_DAYS", default=30, at_least=0, at_most=3650)
+
+    def __post_init__(self) -> None:
+        """
+        Refuse to end real people's days.
+        """
+        if not self.sandbox:
+            raise ValueError("SANDBOX must be 1 for end-day: it ends a day that has not come")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLogSettings:
     """
     The commands of the audit log: they need the keys as well.

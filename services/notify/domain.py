@@ -29,6 +29,7 @@ from contracts.events import (
     BookingRescheduled,
     Event,
 )
+from contracts.events.booking import COUNTER_ACCOUNT, MOVE_OVERTAKEN
 
 LOCALES: Final = ("id", "en")
 LOCALE_DEFAULT: Final = "id"
@@ -117,7 +118,7 @@ def letter_of(event: Event) -> Letter | None:
         return _activation(event)
     template = _TEMPLATES.get(type(event))
     booking: Booking | None = getattr(event, "booking", None)
-    if template is None or booking is None or _blocks_nobody(event):
+    if template is None or booking is None or _blocks_nobody(event) or _concerns_nobody(event, booking):
         return None
     return Letter(
         message_id=f"<{template.value}.{booking.booking_id}@antrean>",
@@ -141,6 +142,12 @@ def letter_of(event: Event) -> Letter | None:
 def _blocks_nobody(event: Event) -> bool:
     # Missed in the hours of an incident: the pardon that follows is the news.
     return isinstance(event, BookingNoShow) and event.blocked_until_ms <= event.at_ms
+
+
+def _concerns_nobody(event: Event, booking: Booking) -> bool:
+    # People of the counter have no address; and whoever overtook his own move knows.
+    overtaken = isinstance(event, BookingDisplaced) and event.reason == MOVE_OVERTAKEN
+    return overtaken or booking.account_id.startswith(COUNTER_ACCOUNT)
 
 
 def _activation(event: AccountRegistered) -> Letter:

@@ -60,7 +60,7 @@ class SandboxBank:
         self._keys = settings.keys_by_bank()[BANK]
         self._now_ms = now_ms
 
-    async def pay(self, billing_code: str, amount_rupiah: int) -> Receipt | None:
+    async def pay(self, billing_code: str, amount_rupiah: int, *, paid_seconds_ago: int = 0) -> Receipt | None:
         """
         Book and report a payment. None when no answer to the report came in time: pay again.
         """
@@ -69,7 +69,7 @@ class SandboxBank:
                 connection,
                 billing_code=billing_code,
                 amount_rupiah=amount_rupiah,
-                booked=_booked(billing_code, amount_rupiah, self._now_ms()),
+                booked=_booked(billing_code, amount_rupiah, self._now_ms() - paid_seconds_ago * 1000),
             )
         answer = await self._report(
             msgspec.json.encode(_notification(billing_code, amount_rupiah, booked)), booked.external_id

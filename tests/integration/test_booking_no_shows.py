@@ -64,6 +64,21 @@ async def _end_day(room: Room, seconds_ago: float, *, office_id: str = "bandung"
         )
 
 
+async def test_a_sandboxs_day_ends_at_once(room: Room) -> None:
+    """
+    Whoever was confirmed for it is a no-show, and nobody of another office.
+    """
+    await confirm(room, "one")
+    async with room.db.connection() as connection:
+        day = await connection.fetchval(
+            "SELECT s.date FROM booking AS b JOIN slot AS s USING (slot_id) WHERE b.booking_id = $1", booking_id("one")
+        )
+
+    assert 0 == await no_shows.end_day(room.db, "makassar", day, block_days=DAYS)
+    assert 1 == await no_shows.end_day(room.db, "bandung", day, block_days=DAYS)
+    assert "no_show" == await room.count(f"SELECT state FROM booking WHERE booking_id = '{booking_id('one')}'")
+
+
 async def test_who_did_not_come_is_blocked_for_thirty_days(room: Room) -> None:
     """
     Counted from the day of the visit, to midnight at the office; the number stays taken, the people are busy no more.

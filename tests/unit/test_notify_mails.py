@@ -7,9 +7,18 @@ import email.policy
 import re
 from email.message import EmailMessage
 
+import msgspec
 import pytest
 
-from contracts.events import BookingHeld, BookingIncomplete, BookingNoShow, BookingPardoned
+from contracts.events import (
+    BookingDisplaced,
+    BookingExpired,
+    BookingHeld,
+    BookingIncomplete,
+    BookingNoShow,
+    BookingPardoned,
+)
+from contracts.events.booking import COUNTER_ACCOUNT, MOVE_OVERTAKEN
 from kernel.ids import derived
 from services.notify.composer import TEMPLATES, Composer
 from services.notify.domain import LOCALES, Letter, Template, letter_of, retry_seconds
@@ -172,6 +181,20 @@ def test_who_missed_an_office_that_could_not_serve_is_told_of_the_pardon_alone(w
 
     assert letter_of(over) is None
     assert "An officer has lifted the block" in _words(_written(writer, appeal, "en"))[0]
+
+
+def test_nobody_is_written_to_who_has_no_address_or_knows_already() -> None:
+    """
+    People booked at a counter have no account; whoever overtook a move of his own is not told of displaced places.
+    """
+    at_the_counter = msgspec.structs.replace(booking(), account_id=f"{COUNTER_ACCOUNT}_1")
+    overtaken, taken = [
+        BookingDisplaced(booking=booking(), at_ms=1, reason=why) for why in (MOVE_OVERTAKEN, "seat_taken")
+    ]
+
+    assert letter_of(BookingExpired(booking=at_the_counter, at_ms=1)) is None
+    assert letter_of(overtaken) is None
+    assert letter_of(taken) is not None
 
 
 def test_what_comes_from_outside_is_escaped_in_html(writer: Composer) -> None:

@@ -47,3 +47,10 @@ WHERE b.state = 'confirmed' AND b.slot_id = ANY ($1::text[])
 ORDER BY b.slot_id, b.booking_id
 LIMIT $3
 FOR UPDATE OF b SKIP LOCKED;
+
+-- end_day --
+-- Put an office's day behind us, for sandboxes: its sessions end now, in their order. $1 office_id, $2 day
+UPDATE slot SET
+    starts_at = clock_timestamp() - interval '1 day' + (starts_at - date_trunc('day', starts_at)) / 24,
+    ends_at = clock_timestamp() - interval '1 hour' + (ends_at - date_trunc('day', ends_at)) / 48
+WHERE office_id = $1 AND date = $2;

@@ -104,6 +104,13 @@ async def slots_over(connection: Connection, *, grace_seconds: float) -> list[st
     return [row["slot_id"] for row in await connection.fetch(SQL.read_slots_over, grace_seconds)]
 
 
+async def end_day(connection: Connection, office_id: str, day: dt.date) -> None:
+    """
+    Put the sessions of an office's day behind us. For sandboxes.
+    """
+    await connection.execute(SQL.end_day, office_id, day)
+
+
 async def lock_missed(connection: Connection, slot_ids: Sequence[str], *, block_days: int, limit: int) -> list[Missed]:
     """
     Bookings of those slots nobody came for. Until the transaction ends no incident is declared.

@@ -8,6 +8,7 @@ may reserve again and it can still be moved to another day.
 """
 
 import asyncio
+import datetime as dt
 from collections.abc import Sequence
 
 from kernel.errors import Retryable
@@ -60,6 +61,18 @@ async def sweep(database: Database, *, block_days: int, grace_seconds: float) ->
     if blocked or excused:
         log.info("no_shows_swept", blocked=len(blocked), excused=len(excused), slots=len(over))
     return [*blocked, *excused]
+
+
+async def end_day(database: Database, office_id: str, day: dt.date, *, block_days: int) -> int:
+    """
+    Let an office's day be over at once, and sweep. For sandboxes. Returns how many bookings were ended.
+    """
+    async with database.transaction() as connection:
+        await incidents.end_day(connection, office_id, day)
+    ended = 0
+    while swept := await sweep(database, block_days=block_days, grace_seconds=0):
+        ended += len(swept)
+    return ended
 
 
 async def _end(connection: Connection, missed: Sequence[Missed]) -> list[BookingRecord]:

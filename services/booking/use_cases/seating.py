@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from contracts.events.booking import COUNTER_ACCOUNT
 from kernel.ids import derived
 from kernel.postgres import Connection
 from services.booking.domain.counter import CHANNELS, CounterTerms, Ground, Party, pay_by
@@ -144,7 +145,7 @@ def _nameless(booking_id: str, persons: int) -> Party:
     People without an account: ids of their own for every booking, so that no claim of theirs meets another's.
     """
     return Party(
-        account_id=derived("acc", booking_id),
+        account_id=derived(COUNTER_ACCOUNT, booking_id),
         person_ids=tuple(derived("per", booking_id, str(number)) for number in range(1, persons + 1)),
     )
 

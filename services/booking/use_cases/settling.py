@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from contracts.events import PlacesRefused, ReservationHeld
+from contracts.events.booking import MOVE_OVERTAKEN
 from kernel.log import get_logger
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import UNSEATED, State
@@ -21,7 +22,6 @@ from services.booking.use_cases.placing import displace, reason_of
 from services.booking.use_cases.telling import tell_steps
 
 log = get_logger(__name__)
-OVERTAKEN = "move_overtaken"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ async def move(connection: Connection, held: Sequence[tuple[ReservationHeld, Wis
             able.append(Move(hold=hold, wish=wish, old=old))
         else:
             log.warning("move_overtaken", booking_id=wish.booking_id, replaces=wish.replaces, state=old.state.value)
-            moved.refused[hold.reservation_id] = OVERTAKEN
-            moved.records += await displace(connection, hold, reason=OVERTAKEN)
+            moved.refused[hold.reservation_id] = MOVE_OVERTAKEN
+            moved.records += await displace(connection, hold, reason=MOVE_OVERTAKEN)
     await _move_all(connection, able, moved)
     await tell_steps(connection, moved.records)
     settled = await wishes.settle(

@@ -22,6 +22,8 @@ class SandboxPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     billing_code: BillingCode
     amount_rupiah: Annotated[int, msgspec.Meta(ge=1, le=10**12)] | None = None
+    paid_seconds_ago: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 0
+    """By the bank's clock: a report may come long after the money."""
 
 
 async def post_sandbox_payment(request: web.Request) -> web.Response:
@@ -35,7 +37,9 @@ async def post_sandbox_payment(request: web.Request) -> web.Response:
             amount_rupiah = await stores.amount_of(connection, asked.billing_code)
     if amount_rupiah is None:
         return answer(request, problems.BILLING_CODE_UNKNOWN, field="billing_code")
-    receipt = await request.app[SANDBOX_BANK].pay(asked.billing_code, amount_rupiah)
+    receipt = await request.app[SANDBOX_BANK].pay(
+        asked.billing_code, amount_rupiah, paid_seconds_ago=asked.paid_seconds_ago
+    )
     if receipt is None:
         return answer(request, problems.BANK_UNREACHABLE, retry_after_seconds=2)
     return answer_json(receipt)
