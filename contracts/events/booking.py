@@ -10,7 +10,7 @@ from contracts.events.base import Event
 from contracts.topics import BOOKING_EVENTS, Topic
 
 COUNTER_ACCOUNT: Final = "acc_counter"
-"""What the account ids of people without an account begin with: an office booked for them, and nobody can be written to."""
+"""How account ids of people without an account begin: an office booked for them, and nobody can be written to."""
 MOVE_OVERTAKEN: Final = "move_overtaken"
 """Why the new places of a move are displaced when the booking has taken another way meanwhile: its holder knows."""
 

@@ -158,9 +158,14 @@ def _acknowledgements_stand(evidence: Evidence) -> Iterator[Finding]:
 def _payments_stand(evidence: Evidence) -> Iterator[Finding]:
     for payment in evidence.payments:
         row = evidence.bookings.get(payment.booking_id)
-        if row is None or row.state in UNPAID | {"expired", "cancelled"}:
+        if row is None or row.state in UNPAID | {"expired"} or _cancelled_unpaid(row):
             state = "unknown" if row is None else row.state
             yield _lost(Store.POSTGRES, payment.booking_id, f"paid with {payment.ntpn}, and the booking is {state}")
+
+
+def _cancelled_unpaid(row: BookingRow) -> bool:
+    # Whoever gives a paid place up forfeits the fee: that is known to him, and no money is lost.
+    return row.state == "cancelled" and not any(step.state == "confirmed" for step in row.history)
 
 
 def _mails_of(row: BookingRow) -> Iterator[tuple[str, str]]:

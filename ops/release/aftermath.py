@@ -244,7 +244,7 @@ async def _walk_in(stage: Stage, day: Sequence[Slot]) -> None:
         f"/v1/offices/{offer.office_of(day[0].slot_id)}/walk-ins",
         auth=stage.staff,
         key=fresh("scene"),
-        body={"service": SERVICE, "date": day[0].date, "persons": 2, "reason": REASON},
+        body={"service": SERVICE, "date": day[0].date, "persons": 1, "reason": REASON},
     )
     _expect(answer, {201}, "seating a walk-in")
     stage.figures.walk_ins += len(answer.body["seats"])

@@ -3,7 +3,7 @@ What booking says of visits: who did not come is blocked, who was served may res
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from contracts.events import (
     Event,
 )
 from kernel.clock import now_ms
+from kernel.errors import Retryable
 from services.booking.domain.lifecycle import State
 from services.booking.domain.wishes import Why, Wish
 from services.booking.stores import bookings, wishes
@@ -30,6 +31,7 @@ from services.booking.use_cases import wishing
 from services.booking.use_cases.telling import tell_steps
 from services.booking.use_cases.wishing import wish_id
 from services.quota.domain.decisions import Ask, Held, Refusal, Refused
+from services.quota.stores.claims import Claim, Claims
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.wishing import Wishing
 from tests.integration.quota_door import Api, refused, served
@@ -87,6 +89,29 @@ async def test_who_did_not_come_is_blocked_until_a_moment_and_the_places_stay(ro
     assert {"confirmed"} == await _states(room)
     assert None is claim["claimed_for"]
     assert dict.fromkeys(asked.person_ids, f"block:{until_ms}:{asked.reservation_id}") == claim["persons"]
+
+
+class _Broken(Claims):
+    """
+    Claims of a worker that is killed before it gives one back.
+    """
+
+    async def give_back(self, claims: Sequence[Claim], *, ended: bool) -> None:
+        raise Retryable(f"killed before {len(claims)} claims went back, ended: {ended}")
+
+
+async def test_nobody_reserves_between_his_claim_and_his_block(room: Room) -> None:
+    """
+    The block stands before the claim goes, so that a worker killed between the two has let nobody through.
+    """
+    asked = await _visit(room)
+    event = said(BookingNoShow, asked, blocked_until_ms=now_ms() + HOUR_MS)
+    with pytest.raises(Retryable):
+        await Following(room.holds, _Broken(room.valkey, room.keys)).bookings([event])
+    (claim,) = await room.records("claim")
+
+    assert asked.reservation_id == claim["claimed_for"]
+    assert set(asked.person_ids) == claim["persons"].keys()
 
 
 @on_a_cluster_too

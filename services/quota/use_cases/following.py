@@ -142,12 +142,13 @@ class Following:
         )
 
     async def _free_persons(self, said: Sequence[BookingEvent]) -> None:
-        freed = [event.booking for event in said if isinstance(event, _FREES_PERSONS)]
-        await self._claims.give_back([Claim(one.account_id, one.booking_id, one.slot_id) for one in freed], ended=True)
+        # Blocked first: between the two nobody must find the account free and its persons not yet blocked.
         blocks = [_block(event) for event in said if isinstance(event, BookingNoShow | BookingPardoned)]
         for block, code in zip(blocks, await self._claims.block(blocks), strict=True):
             metrics.followed.labels(code.name.lower()).inc()
             log.info("block_followed", booking_id=block.reservation_id, until_ms=block.until_ms, effect=code.name)
+        freed = [event.booking for event in said if isinstance(event, _FREES_PERSONS)]
+        await self._claims.give_back([Claim(one.account_id, one.booking_id, one.slot_id) for one in freed], ended=True)
 
 
 def _block(event: BookingNoShow | BookingPardoned) -> Block:
