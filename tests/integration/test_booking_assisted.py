@@ -100,7 +100,7 @@ async def test_what_was_refused_or_came_back_does_not_count(desk: Desk) -> None:
     full = await _ask(desk)
     expired = {**wishes[1], "pay_by_ms": 0}
     await desk.room.record(desk.refuses(wishes[0]), desk.gives(expired, seats=(2,)))
-    await sweep(desk.room.db)
+    await sweep(desk.room.db, desk.room.visits)
     later = [await _ask(desk) for _ in range(3)]
 
     assert 409 == full.status

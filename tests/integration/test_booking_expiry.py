@@ -135,7 +135,7 @@ async def test_what_is_told_of_an_expired_booking_is_what_its_record_says(room: 
     await room.record(room.held("family", seats=(3, 4)), room.held("other", seats=(5,)))
     await room.hear_payment(room.invoice("family"))
     await _make_due(room, 1)
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
 
     told = await room.event("family", BookingExpired)
     async with room.db.transaction() as connection:

@@ -31,7 +31,7 @@ async def _act(room: Room, act: str, number: int) -> None:
     if act == "pay":
         await room.hear_payment(room.paid(name, ntpn=f"{number:016}"))
     elif act == "expire":
-        await sweep(room.db)
+        await sweep(room.db, room.visits)
     elif act == "cancel":
         async with room.db.transaction() as connection:
             await cancel(connection, booking_id(name), account_id="acc_1", reason="other")

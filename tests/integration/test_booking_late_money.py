@@ -34,7 +34,7 @@ async def client(room: Room) -> AsyncIterator[Client]:
 
 async def _expired(room: Room, name: str, *, seats: tuple[int, ...] = (1,)) -> None:
     await room.record(room.held(name, seats=seats, pay_in_seconds=-1))
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
 
 
 async def _listed(room: Room) -> list[Unseated]:
@@ -171,7 +171,7 @@ async def test_however_a_booking_ended_its_money_seeks_places_if_it_was_in_time(
     if ended == "cancelled":
         async with room.db.transaction() as connection:
             await cancel(connection, booking_id("one"), account_id="acc_1", reason="other")
-    await sweep(room.db)
+    await sweep(room.db, room.visits)
     assert ended == await room.state("one")
     await room.hear_payment(room.paid("one", late=paid == "late"))
 

@@ -82,7 +82,7 @@ async def test_an_offer_nobody_pays_for_passes_on(desk: Desk) -> None:
     await line(desk, ("ani", 1), ("budi", 1))
     await come_back(desk)
     wish = await take_up(desk, pay_by_ms=0)
-    await expiring.sweep(desk.room.db)
+    await expiring.sweep(desk.room.db, desk.room.visits)
     await desk.room.record(desk.releases(wish["booking_id"], slot_id=slot_of(desk.room)))
     await waitlisting.sweep(desk.room.db)
     second = await desk.wish(1)
