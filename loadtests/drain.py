@@ -62,6 +62,8 @@ COPIED: Final = {
 }
 """What recording writes, and which rows of it are this run's."""
 COPY_ROWS: Final = 2000
+HOLD: Final = dt.timedelta(minutes=30)
+"""Of offers to the waitlist, of which there are none here."""
 
 
 class Meter:
@@ -253,7 +255,7 @@ async def measure(stack: BackgroundStack, given: argparse.Namespace) -> dict[str
         found: dict[str, Any] = {"bookings": count, "family": given.family, "grown": given.grown}
         async with _running(relay.run()):
             found["relay"] = await meter.stage("relay", count, told)
-        async with _running(Consumer(kafka, producer, consumers.quota_events(db)).run()):
+        async with _running(Consumer(kafka, producer, consumers.quota_events(db, waitlist_hold=HOLD)).run()):
             found["record"] = await meter.stage("record", count, recorded)
         found["copy"] = await _copy(db, count)
         async with _running(OutboxRelay(db, producer, kafka).run()):

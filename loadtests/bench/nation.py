@@ -109,7 +109,8 @@ def _public_only(calendar: str) -> str:
         )
         if count != 1:
             raise StackError(f"deploy/seed/calendar.toml has no [shares.{table}] as the bench knows it")
-    return calendar
+    # There is no other channel that places could spill over from.
+    return re.sub(r"\[\[spill_over\]\]\n(?:[a-z_]+ = .+\n)+", "", calendar)
 
 
 async def _until_quota_sells(stack: Stack, slots: list[Slot]) -> None:

@@ -7,7 +7,9 @@ the topics: use a consumer group of your own and look for your own ids, or ask f
 """
 
 import dataclasses
+import functools
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -39,6 +41,8 @@ ONLY_VALKEY = "ANTREAN_TEST_VALKEY"
 """Where a Valkey to be emptied is: a run of a planted bug shares one, and starts nothing else."""
 GIVEN = {"VALKEY_URL", "DATABASE_URL", "KAFKA_BOOTSTRAP", "SMTP_URL", "MAIL_LOOKUP_URL", "PUBLIC_URL"}
 CONNECT_SECONDS = 10
+_BROKER = re.compile("kafka|broker", re.IGNORECASE)
+_HELPER = re.compile(r"^from tests\.integration\.(\w+) import", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,28 @@ async def _administer(stores: Stores, order: str) -> None:
         await admin.execute(order)
     finally:
         await admin.close(timeout=CONNECT_SECONDS)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    On Apache Kafka only what may meet a broker runs: the others would be the very same run again.
+    """
+    if os.environ.get("ANTREAN_TEST_KAFKA") != "real":
+        return
+    here = Path(__file__).parent
+    apart = [item for item in items if here in item.path.parents and not _may_meet_a_broker(item.path)]
+    config.hook.pytest_deselected(items=apart)
+    items[:] = [item for item in items if item not in set(apart)]
+
+
+@functools.cache
+def _may_meet_a_broker(module: Path) -> bool:
+    """
+    Whether a test module, or a helper of ours it imports, speaks of Kafka or of a broker.
+    """
+    text = module.read_text(encoding="utf-8")
+    helpers = [module.with_name(f"{name}.py").read_text(encoding="utf-8") for name in _HELPER.findall(text)]
+    return any(_BROKER.search(one) for one in (text, *helpers))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
