@@ -22,7 +22,7 @@ class Scale:
     half_rounds: int = 5
     half_seconds: float = 4.0
     storm_rounds: int = 5
-    storm_seconds: float = 2.5
+    storm_seconds: float = 4.0
     recovered_after_seconds: float = 5.0
     repeats_seconds: float = 3.0
     """Of what takes nothing: refusals of sold-out slots, looks at what is free."""
