@@ -359,6 +359,6 @@ PLANNING_ROUTES = (
         operation="read_closure",
         auth=Auth.TOKEN,
         answers={200: ClosureAnswer},
-        problems=(CLOSURE_NOT_FOUND, FORBIDDEN),
+        problems=(problem.BAD_REQUEST, CLOSURE_NOT_FOUND, FORBIDDEN),
     ),
 )
