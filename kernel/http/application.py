@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import structlog
 from aiohttp import hdrs, web
-from multidict import CIMultiDictProxy, istr
 from prometheus_client import Counter
 
 from kernel import metrics
@@ -34,7 +33,9 @@ log = get_logger(__name__)
 PRINCIPAL = web.RequestKey("principal", Principal)
 RETRY_AFTER_SECONDS = 2
 TOKEN_CHARACTERS_MAX = 4096
-_REQUEST_ID = istr("X-Request-Id")
+# In small letters, as a quick way has them; aiohttp's headers do not mind.
+_REQUEST_ID = "x-request-id"
+_AUTHORIZATION = "authorization"
 
 
 class Authenticator(Protocol):
@@ -55,14 +56,14 @@ def application(
     """
     app = web.Application(client_max_size=settings.body_bytes_max, middlewares=[_unrouted])
     short_ways: ShortWays = {}
-    quick_ways: dict[str, Begin] = {}
+    quick_ways: dict[bytes, Begin] = {}
     for route in routes:
         if route.sandbox and not sandbox:
             continue
         if route.hot:
             handler = short_ways[f"{route.method} {route.path}"] = _lean(route, app, authenticator)
             if route.quick is not None:
-                quick_ways[route.path] = _quick(route, app, authenticator)
+                quick_ways[route.path.encode()] = _quick(route, app, authenticator)
         else:
             handler = _wrapped(route, settings, authenticator)
         app.router.add_route(route.method, route.path, handler)
@@ -170,10 +171,10 @@ def _quick(route: Route, app: web.Application, authenticator: Authenticator | No
     """
     answers, quick = _Answers(route), route.quick
 
-    def begin(headers: CIMultiDictProxy[str], body: bytes) -> Begun:
+    def begin(headers: Mapping[str, str], body: bytes) -> Begun:
         began, request_id = time.perf_counter(), answers.id_of(headers)
         try:
-            principal = _authenticated(route, headers.get(hdrs.AUTHORIZATION, ""), authenticator)
+            principal = _authenticated(route, headers.get(_AUTHORIZATION, ""), authenticator)
             taken = None if quick is None else quick(headers, body, Call(principal, request_id, app))
         except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it; here it would cut the connection
             return None

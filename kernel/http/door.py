@@ -253,7 +253,7 @@ class DoorServer(web.Server):
             Stage.BODY: settings.body_timeout_seconds,
             Stage.ANSWER: settings.answer_timeout_seconds,
         }
-        self.quick_ways: dict[str, Begin] = app.get(QUICK_WAYS) or {}
+        self.quick_ways: dict[bytes, Begin] = app.get(QUICK_WAYS) or {}
         self.leaving: set[asyncio.Transport] = set()
         """Turned away, and not gone yet."""
         self._left_behind: set[asyncio.Transport] = set()

@@ -8,12 +8,11 @@ Rooms list theirs as `ROUTES`; `kernel.http.application` serves the table and
 import dataclasses
 import enum
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
-from multidict import CIMultiDictProxy, istr
 
 from kernel.auth.principal import Principal
 from kernel.http.problem import BAD_REQUEST, IDEMPOTENCY_KEY_MISSING, TOO_LARGE, Problem, ProblemType
@@ -23,7 +22,8 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 """Takes the request; that of a hot route also the `Call`."""
 T = TypeVar("T")
 _json = msgspec.json.Encoder()
-_IDEMPOTENCY_KEY = istr("Idempotency-Key")
+_IDEMPOTENCY_KEY = "idempotency-key"
+"""In small letters, as a quick way has it; aiohttp's headers do not mind."""
 KEY_PATTERN = r"[A-Za-z0-9._:-]{8,128}"
 _KEY = re.compile(KEY_PATTERN)
 _VALUE = re.compile(r"(?<=^Invalid enum value) .*$", re.DOTALL)
@@ -90,7 +90,7 @@ class Route:
     """Answers for as long as somebody listens: the handler keeps its own deadlines, per write."""
     hot: bool = False
     """Served on the short way: without a deadline and a log context of its own, which its handler sees to."""
-    quick: "Callable[[CIMultiDictProxy[str], bytes, Call], Begun] | None" = None
+    quick: "Callable[[Mapping[str, str], bytes, Call], Begun] | None" = None
     """A hot route's way without a coroutine; what it does not know is the handler's."""
 
 
@@ -151,7 +151,7 @@ def idempotency_key(request: web.Request) -> str:
     return key_in(request.headers)
 
 
-def key_in(headers: CIMultiDictProxy[str]) -> str:
+def key_in(headers: Mapping[str, str]) -> str:
     """
     The same from the headers.
     """

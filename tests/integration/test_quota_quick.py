@@ -161,6 +161,39 @@ async def test_requests_that_come_together_are_answered_in_order(door: Door) -> 
     assert [["per_a0"], ["per_b0"], ["per_d0"]] == [answers[at][2]["person_ids"] for at in (0, 1, 4)]
 
 
+async def test_a_line_goes_back_to_the_quick_way_after_what_only_the_framework_reads(
+    door: Door, quickly: list[bool]
+) -> None:
+    """
+    A look, a body in pieces, a refusal put together by the handler: the parser is known to stand between two requests.
+    """
+    line, raw = await door.line(), _raw("a")
+    await line.ask(b"GET /v1/offices/bandung/availability HTTP/1.1\r\nHost: a\r\n\r\n")
+    line.writer.write(raw[:-5])
+    await line.writer.drain()
+    await asyncio.sleep(0.02)  # so that the pieces are two
+    answers = [await line.ask(raw[-5:]), await line.ask(_raw("b", FULL)), await line.ask(_raw("cc"))]
+
+    assert [201, 409, 201] == [status for status, _, _ in answers]
+    assert quickly[-1]
+
+
+async def test_what_hides_a_second_request_in_its_body_is_one_request(door: Door, quickly: list[bool]) -> None:
+    """
+    Two lengths, or chunks beside a length: refused as ever, the connection ends, and what was hidden reserves nothing.
+    """
+    hidden = _raw("b")
+    for trick in ({"Content_Length": str(len(hidden))}, {"Transfer_Encoding": "chunked"}):
+        line = await door.line()
+        line.writer.write(_raw("a", **trick) + hidden)
+        status, _, _ = await line.answer()
+        async with asyncio.timeout(5):
+            rest = await line.reader.read()
+        assert (400, b"") == (status, rest)
+    assert not any(quickly)
+    assert [] == await door.room.records("hold")
+
+
 async def test_a_request_that_meets_one_under_way_waits_for_its_turn(door: Door, valkey: Any, eventually: Any) -> None:
     """
     The second comes while the first is being decided, and is answered after it.

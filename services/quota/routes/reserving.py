@@ -9,13 +9,13 @@ the decider answers in time, and no answer is 503 with the reservation's id.
 
 import asyncio
 import time
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from aiohttp import hdrs, web
-from multidict import CIMultiDictProxy
+from aiohttp import web
 
 from kernel.errors import Retryable
 from kernel.http import problem
@@ -121,7 +121,7 @@ async def make_reservation(request: web.Request, call: Call) -> web.StreamRespon
     return _refused(call, problem.language_of(request), ask, decision)
 
 
-def reserve_quickly(headers: CIMultiDictProxy[str], body: bytes, call: Call) -> Begun:
+def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call) -> Begun:
     """
     The same without waiting for anything but the decision. None, or `Problem`: `make_reservation` has to say it.
     """
@@ -131,7 +131,7 @@ def reserve_quickly(headers: CIMultiDictProxy[str], body: bytes, call: Call) -> 
     if catalogue.empty or not principal.person_ids.issuperset(wish.person_ids):
         return None
     ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
-    language = problem.language_in(headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+    language = problem.language_in(headers.get("accept-language", ""))
     if reservations.sold_out(ask):
         return _sold_out_again(call, language, ask)
     if reservations.busy():
