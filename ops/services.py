@@ -46,7 +46,7 @@ _KEYS: Final = ("identity-api",)
 
 SERVICES: Final = (
     Service(room="identity", role="api", what="accounts, families, tokens"),
-    Service(room="identity", role="worker", what="announces accounts"),
+    Service(room="identity", role="worker", what="announces accounts, hears of visits"),
     Service(room="quota", role="api", what="takes reservations", needs=_KEYS),
     Service(room="quota", role="worker", what="loads slots, gives places back"),
     Service(room="quota", role="relay", what="carries decisions to Kafka"),

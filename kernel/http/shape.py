@@ -5,7 +5,7 @@ Called by `quick` with what has come on a connection, never by anybody who wants
 valid. What fits is a request every parser reads alike: a POST with a path, printable ASCII, lines that end in
 CRLF, one blank between a name and its value, no name twice, a length in digits and exactly so many bytes behind
 the head. Nothing that frames a message in another way, or asks for another manner of answer, fits. `rest_of`
-tells how much of a request is still to come after what the framework was given, so that both know where the next one begins.
+tells how much of a request is still to come after what the framework was given: where the next one begins.
 """
 
 import re
@@ -69,7 +69,7 @@ def plain(data: bytes) -> Plain | None:
 
 def rest_of(data: bytes) -> int:
     """
-    How many bytes a request that begins with `data` still lacks: 0 when it is whole, `UNKNOWN` when that cannot be told.
+    How many bytes a request that begins with `data` still lacks: 0 when it is whole, `UNKNOWN` when nobody can tell.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0 or _FRAMED_OTHERWISE.search(data, 0, end):

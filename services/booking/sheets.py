@@ -1,20 +1,16 @@
 """
 The day sheet as a file: CSV for a spreadsheet, PDF for the wall. Holds ids, never names.
 
-Called by the routes of the day sheet, off the event loop. Needs no network and no fonts of the
-machine; the same day prints the same.
+Called by the routes of the day sheet, off the event loop. The same day prints the same.
 """
 
-import csv
 import datetime as dt
-import io
-import threading
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
-import typst
+
+from kernel.sheets import Printer, csv_of
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "day_sheet.typ"
 COLUMNS: Final = (
@@ -29,8 +25,6 @@ COLUMNS: Final = (
     "person_id",
     "booking_id",
 )
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A spreadsheet takes a cell that begins like this for a formula, and runs it."""
 
 
 class SheetLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,42 +59,21 @@ class DaySheet(msgspec.Struct, frozen=True, kw_only=True):
 
 class SheetPrinter:
     """
-    Prints day sheets. One at a time: typst's compiler is not to be entered twice.
+    Prints day sheets.
     """
 
     def __init__(self) -> None:
-        self._compiler: typst.Compiler | None = None
-        self._compiling = threading.Lock()
+        self._printer = Printer(TEMPLATE)
 
     def pdf(self, sheet: DaySheet) -> bytes:
         """
         The sheet on as many A4 pages as it takes.
         """
-        inputs = {"sheet": msgspec.json.encode(sheet).decode()}
-        with self._compiling:
-            if self._compiler is None:
-                self._compiler = typst.Compiler(str(TEMPLATE), ignore_system_fonts=True)
-            page = self._compiler.compile(format="pdf", sys_inputs=inputs)
-        if not isinstance(page, bytes):
-            raise TypeError("a day sheet is one PDF")
-        return page
+        return self._printer.pdf(sheet=msgspec.json.encode(sheet).decode())
 
 
 def as_csv(sheet: DaySheet) -> bytes:
     """
-    The sheet for a spreadsheet, with a mark that says it is UTF-8.
+    The sheet for a spreadsheet.
     """
-    return _csv(COLUMNS, ([getattr(line, column) for column in COLUMNS] for line in sheet.lines))
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return csv_of(COLUMNS, ([getattr(line, column) for column in COLUMNS] for line in sheet.lines))

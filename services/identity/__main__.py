@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.identity", description="Accounts, persons and the vault.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("api", help="serve HTTP")
-    commands.add_parser("worker", help="relay the outbox to Kafka and tidy up")
+    commands.add_parser("worker", help="relay the outbox to Kafka, hear of visits, tidy up")
     commands.add_parser("migrate", help="bring the schema up to date")
     commands.add_parser("rewrap", help="seal everything in the vault with the current key")
     bulk = commands.add_parser("provision", help="create sandbox accounts in bulk (SANDBOX=1)")

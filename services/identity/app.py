@@ -14,18 +14,22 @@ from typing import BinaryIO
 import msgspec
 from aiohttp import web
 
+from contracts.envelope import Envelope, unseal
+from contracts.topics import BOOKING_EVENTS
 from kernel import inbox
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
 from kernel.clock import now_ms
 from kernel.http.application import application
+from kernel.kafka.consumer import Consumer, Reading
 from kernel.kafka.producer import kafka_producer
 from kernel.migrate import migrate as run_migrations
 from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from kernel.settings import PostgresSettings
+from services.identity.consumers import BOOKING_EVENTS_GROUP, booking_events
 from services.identity.routes import ROUTES
 from services.identity.routes.keys import DESK, Desk
 from services.identity.settings import (
@@ -36,6 +40,7 @@ from services.identity.settings import (
     VaultSettings,
     WorkerSettings,
 )
+from services.identity.sheets import SheetPrinter
 from services.identity.stores.accounts import Account
 from services.identity.stores.passwords import HASHER, Passwords, passwords
 from services.identity.stores.registry import NoRegistry, SandboxRegistry
@@ -79,6 +84,7 @@ def street(settings: ApiSettings, db: Database, hashing: Passwords) -> web.Appli
         vault=vault_of(settings.vault),
         passwords=hashing,
         registry=SandboxRegistry() if settings.sandbox else NoRegistry(),
+        printer=SheetPrinter(),
         signer=signer,
         pass_keys=_pass_keys(settings.credentials),
         accounts=settings.accounts,
@@ -90,22 +96,33 @@ def street(settings: ApiSettings, db: Database, hashing: Passwords) -> web.Appli
 
 async def worker(process: Process) -> None:
     """
-    The process that tells: outbox to Kafka, and the broom.
+    The process that tells and hears: outbox to Kafka, visits from it, and the broom.
     """
     settings = settings_of(WorkerSettings)
     db = await process.open(database(settings.postgres, schema=SCHEMA))
-    producer = await process.open(kafka_producer(settings.kafka, name="identity-outbox"))
+    producer = await process.open(kafka_producer(settings.kafka, name="identity-worker"))
+    reading = Reading[Envelope](
+        group=BOOKING_EVENTS_GROUP, topics=(BOOKING_EVENTS.name,), decode=unseal, handle=booking_events(db)
+    )
+    consumer = Consumer(settings.kafka, producer, reading)
+
+    async def connected() -> bool:
+        return consumer.connected
+
+    process.spawn("booking-events", consumer.run())
     process.spawn("outbox", OutboxRelay(db, producer, settings.kafka).run())
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn(
-        "accounts-tidy",
+        "tidy",
         tidy(
             db,
             pending_keep_seconds=settings.accounts.pending_keep_seconds,
             login_window_seconds=settings.accounts.login_window_seconds,
+            visits_keep_days=settings.visits.keep_days,
         ),
     )
     process.ready_when("postgres", _answers(db))
+    process.ready_when("kafka", connected)
 
 
 async def migrate(settings: PostgresSettings) -> list[str]:

@@ -24,3 +24,9 @@ persons = counter(
 registry_unanswered = counter(
     "identity_registry_unanswered_total", "Questions to the population registry without an answer in time."
 )
+name_sheets = counter(
+    "identity_name_sheets_total",
+    "Name sheets officers asked for by outcome: read, not_today, no_visits.",
+    ("outcome",),
+)
+names_read = counter("identity_names_read_total", "Names opened for officers of the day's office.")

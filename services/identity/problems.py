@@ -97,3 +97,21 @@ PERSON_BELONGS_ELSEWHERE: Final = ProblemType(
     next_id="Periksa NIK. Bila benar, hubungi kantor imigrasi untuk memindahkannya.",
     next_en="Check the NIK. If it is right, ask an immigration office to move the person.",
 )
+NAMES_NOT_TODAY: Final = ProblemType(
+    code="names_not_today",
+    status=403,
+    title_id="Nama hanya dapat dibaca pada hari kunjungan itu sendiri",
+    title_en="Names are read on the day of the visit itself",
+    next_id="Sekarang yang dapat dibaca adalah hari dalam today. Hari yang diminta baru terbuka pada readable_from; "
+    "hari yang sudah lewat tidak terbuka lagi.",
+    next_en="What can be read now is the day in today. The day asked for opens at readable_from; a day that is over "
+    "does not open again.",
+)
+NO_VISITS_KNOWN: Final = ProblemType(
+    code="no_visits_known",
+    status=404,
+    title_id="Belum ada kunjungan yang diketahui di kantor ini",
+    title_en="No visit is known at this office yet",
+    next_id="Periksa kode kantor. Nama muncul setelah ada pemesanan yang dibayar di kantor itu.",
+    next_en="Check the office's code. Names appear once a booking there has been paid.",
+)

@@ -108,6 +108,16 @@ class PasswordSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class VisitSettings:
+    """
+    What is kept of who was awaited where.
+    """
+
+    keep_days: int = variable("VISITS_KEEP_DAYS", default=3, at_least=1, at_most=90)
+    """Names can be read on the day alone; the rest is for an event that comes late, and for whoever looks into it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     """
     The api process.
@@ -132,6 +142,7 @@ class WorkerSettings:
     postgres: PostgresSettings
     kafka: KafkaSettings
     accounts: AccountSettings
+    visits: VisitSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,7 @@ async def test_an_account_never_activated_is_erased_in_time(room: Room) -> None:
     await room.activated("sari")
     await room.register("budi")
     await room.fetch("UPDATE account SET created_at = now() - interval '8 days'")
-    erased = await tidy_once(room.db, pending_keep_seconds=7 * 86400, login_window_seconds=900)
+    erased = await tidy_once(room.db, pending_keep_seconds=7 * 86400, login_window_seconds=900, visits_keep_days=3)
 
     assert erased == 1
     assert [("sari",)] == [tuple(row) for row in await room.fetch("SELECT username FROM account")]

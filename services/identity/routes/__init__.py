@@ -5,6 +5,6 @@ Identity's door to the street.
 case, and turn its outcome into an answer.
 """
 
-from services.identity.routes import accounts, credentials, persons
+from services.identity.routes import accounts, credentials, name_sheet, persons
 
-ROUTES = (*accounts.ROUTES, *credentials.ROUTES, *persons.ROUTES)
+ROUTES = (*accounts.ROUTES, *credentials.ROUTES, *persons.ROUTES, *name_sheet.ROUTES)

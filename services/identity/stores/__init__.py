@@ -1,8 +1,8 @@
 """
-What identity keeps and asks: accounts and persons in Postgres, the vault, hashing threads, the population registry.
+What identity keeps and asks: accounts, persons, visits, the vault, hashing threads, the population registry.
 
 Called by use cases with the connection of their transaction. Statements are named blocks
-of `sql/queries.sql`; every one takes arrays, so that one and a thousand go the same way.
+of the files in `sql/`; every one takes arrays, so that one and a thousand go the same way.
 """
 
 from pathlib import Path
@@ -10,4 +10,4 @@ from pathlib import Path
 from kernel.sql import load_queries
 
 ROOM = Path(__file__).parent.parent
-SQL = load_queries(ROOM / "sql" / "queries.sql")
+SQL = load_queries(ROOM / "sql")

@@ -1,8 +1,8 @@
 """
 What an account may see of itself: who it is, and its own people.
 
-Called by routes with the account of the caller's token. The only readers of names and
-NIKs; the NIK leaves masked.
+Called by routes with the account of the caller's token. The NIK leaves masked. Who reads
+other people's names is in `read_names`.
 """
 
 import msgspec
