@@ -3,6 +3,7 @@ The doors people ask by: offices for everyone, bookings for their holder, the de
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES
+from services.booking.routes.booklets import BOOKLET_ROUTES
 from services.booking.routes.counter import COUNTER_ROUTES
 from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
 from services.booking.routes.incidents import INCIDENT_ROUTES
@@ -24,5 +25,6 @@ ROUTES = (
     *LEAF_ROUTES,
     *MOVE_ROUTES,
     *PLANNING_ROUTES,
+    *BOOKLET_ROUTES,
 )
 """The table that is served and documented."""
