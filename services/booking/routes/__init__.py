@@ -11,6 +11,7 @@ from services.booking.routes.leaves import LEAF_ROUTES
 from services.booking.routes.moves import MOVE_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
 from services.booking.routes.planning import PLANNING_ROUTES
+from services.booking.routes.uploads import UPLOAD_ROUTES
 from services.booking.routes.visits import VISIT_ROUTES
 from services.booking.routes.waitlist import WAITLIST_ROUTES
 
@@ -23,6 +24,7 @@ ROUTES = (
     *DAY_SHEET_ROUTES,
     *INCIDENT_ROUTES,
     *LEAF_ROUTES,
+    *UPLOAD_ROUTES,
     *MOVE_ROUTES,
     *PLANNING_ROUTES,
     *BOOKLET_ROUTES,
