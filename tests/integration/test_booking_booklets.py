@@ -5,14 +5,16 @@ Blank booklets: an office counts them by kind, a visit takes them, and nothing i
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.use_cases import dealing, planning
+from services.booking.use_cases.seeding import load
 from tests.integration.booking_desk import confirm, shift
 from tests.integration.booking_planners import PLANNER, Planners, deeds, planners_at, plans_told
-from tests.integration.booking_room import Room, booking_id, booking_room
+from tests.integration.booking_room import Room, booking_id, booking_room, real_seed
 
 PATH = "/v1/offices/bandung/booklets"
 OFFICER = ("officer:bandung",)
@@ -255,6 +257,20 @@ async def test_who_counts_no_more_is_limited_no_more(room: Room, staff: Planners
         ended["beyond"],
     )
     assert (whole, []) == (await _on_sale(room), await _deal(room))
+
+
+async def test_a_service_that_takes_no_booklet_any_more_is_limited_no_more(room: Room, staff: Planners) -> None:
+    """
+    The seed says so; what it still names stays limited.
+    """
+    whole = await _on_sale(room, "electronic")
+    for kind in ("regular", "electronic"):
+        await _stock(staff, kind, count=0)
+    await _deal(room)
+    async with room.db.transaction() as connection:
+        await load(connection, msgspec.structs.replace(real_seed(), offices=(), booklets={"regular": "regular"}))
+
+    assert (whole, 0) == (await _on_sale(room, "electronic"), sum((await _on_sale(room)).values()))
 
 
 async def test_two_workers_deal_once(room: Room, staff: Planners) -> None:

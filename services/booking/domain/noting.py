@@ -53,7 +53,7 @@ def outcome_of(wish_state: str | None, state: State | None) -> WalkInOutcome:
     """
     if wish_state is None:
         return WalkInOutcome.NOTHING_PLANNED
-    if wish_state == "refused" or state is State.DISPLACED:
+    if wish_state == "refused":
         return WalkInOutcome.NO_PLACE
     if state is None:
         return WalkInOutcome.PENDING

@@ -33,10 +33,14 @@ SELECT office_id, kind, $5, $4, in_stock, $6 FROM stocked;
 DELETE FROM booklet_stock WHERE office_id = $1 AND kind = $2;
 
 -- lift_stock_limits --
--- An office's slots of a kind have all their places again. Returns those that changed. $1 office_id, $2 kind
+-- Slots of a kind that nobody counts have all their places again. Returns those that changed. $1 office_id, or null for every office
 UPDATE slot AS s SET stock_limit = NULL, version = version + 1
-FROM service_booklet AS m
-WHERE m.service = s.service AND m.kind = $2 AND s.office_id = $1 AND s.stock_limit IS NOT NULL
+WHERE s.stock_limit IS NOT NULL AND ($1::text IS NULL OR s.office_id = $1)
+    AND NOT EXISTS (
+        SELECT FROM service_booklet AS m
+        JOIN booklet_stock AS k ON k.kind = m.kind AND k.office_id = s.office_id
+        WHERE m.service = s.service
+    )
 RETURNING s.slot_id;
 
 -- use_booklets --
@@ -85,7 +89,8 @@ CROSS JOIN LATERAL (
     JOIN booking AS b USING (booking_id)
     WHERE p.slot_id = s.slot_id AND p.active
 ) AS t
-WHERE m.kind = $2 AND s.date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
+WHERE m.kind = $2 AND s.date >= current_date - 1
+    AND s.date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
 ORDER BY s.starts_at, s.slot_id
 LIMIT $3;
 
@@ -117,7 +122,8 @@ FROM (
     FROM service_booklet AS m
     JOIN slot AS s ON s.service = m.service AND s.office_id = $1
     JOIN booking AS b ON b.slot_id = s.slot_id AND b.ntpn IS NOT NULL AND b.state IN ('confirmed', 'checked_in')
-    WHERE m.kind = $2 AND s.date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
+    WHERE m.kind = $2 AND s.date >= current_date - 1
+        AND s.date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
 ) AS promised
 WHERE up_to > greatest($3::integer, 0)
 ORDER BY starts_at, held_at, booking_id

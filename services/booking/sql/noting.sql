@@ -10,7 +10,7 @@ UPDATE offline_walk_in SET attempts = attempts + 1, booking_id = $3 WHERE office
 -- read_offline_walk_ins --
 -- What has become of them, in the order they came. $1 office_id, $2 entry_ids, $3 day or null; one of the two, $4 how many at most
 SELECT o.entry_id, o.day, o.service, o.persons, o.numbers, o.at, o.by_account, o.served, o.attempts, o.booking_id,
-    w.state AS wish_state, w.refusal, b.state AS booking_state, b.reason, b.slot_id, b.seats, b.pay_by, b.billing_code,
+    w.state AS wish_state, w.refusal, b.state AS booking_state, b.slot_id, b.seats, b.pay_by, b.billing_code,
     b.virtual_account, b.amount_rupiah
 FROM offline_walk_in AS o
 LEFT JOIN wish AS w USING (booking_id)

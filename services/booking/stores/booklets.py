@@ -77,11 +77,12 @@ class _Limit(msgspec.Struct, frozen=True, kw_only=True):
     stock_limit: int | None
 
 
-async def put_kinds(connection: Connection, kinds: Mapping[str, str]) -> None:
+async def put_kinds(connection: Connection, kinds: Mapping[str, str]) -> list[str]:
     """
-    Load which kind each service takes.
+    Load which kind each service takes. Returns the slots that take none that is counted, and sell more for it.
     """
     await connection.execute(SQL.put_service_booklets, list(kinds), list(kinds.values()))
+    return [row["slot_id"] for row in await connection.fetch(SQL.lift_stock_limits, None)]
 
 
 async def read_kinds(connection: Connection) -> list[Kind]:
@@ -120,7 +121,7 @@ async def end(connection: Connection, office_id: str, kind: str) -> list[str]:
     Count a kind no more. Returns the slots that have more places to sell now.
     """
     await connection.execute(SQL.end_booklet_stock, office_id, kind)
-    return [row["slot_id"] for row in await connection.fetch(SQL.lift_stock_limits, office_id, kind)]
+    return [row["slot_id"] for row in await connection.fetch(SQL.lift_stock_limits, office_id)]
 
 
 async def use(

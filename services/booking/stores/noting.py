@@ -154,7 +154,7 @@ def _became(row: Any) -> Became:
         outcome=outcome_of(row["wish_state"], state),
         attempts=row["attempts"],
         booking_id=row["booking_id"],
-        refusal=row["reason"] if state is State.DISPLACED else row["refusal"],
+        refusal=row["refusal"],
         state=state,
         slot_id=row["slot_id"],
         seats=tuple(row["seats"] or ()),

@@ -20,6 +20,7 @@ from services.booking.domain.windows import ZONE_LABELS
 from services.booking.stores import booklets as booklet_store
 from services.booking.stores import offices as store
 from services.booking.stores.offices import Holiday
+from services.booking.use_cases.planning import tell
 
 T = TypeVar("T")
 OFFICES_MAX = 10_000
@@ -74,7 +75,7 @@ async def load(connection: Connection, seed: Seed) -> int:
     Write it all. Loading the same again changes nothing. Returns how many offices were new or changed.
     """
     if seed.booklets is not None:
-        await booklet_store.put_kinds(connection, seed.booklets)
+        await tell(connection, await booklet_store.put_kinds(connection, seed.booklets))
     return await store.put(connection, offices=seed.offices, holidays=seed.holidays, calendar=seed.calendar)
 
 
