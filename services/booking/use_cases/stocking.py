@@ -97,27 +97,37 @@ async def change(connection: Connection, asked: StockChange) -> KindStock | Refu
     if asked.kind not in kinds:
         return KindUnknown(kinds=sorted(kinds))
     before = await booklets.lock(connection, asked.office_id, asked.kind)
-    now: int | None = None
     if not asked.is_kept:
+        now = None
         await tell(connection, await booklets.end(connection, asked.office_id, asked.kind))
     else:
-        if before is None:
-            await booklets.begin(connection, asked.office_id, asked.kind)
-            before = await booklets.lock(connection, asked.office_id, asked.kind) or 0
-        now = asked.count if asked.count is not None else before + (asked.change or 0)
-        if now > IN_STOCK_MAX or now < min(0, before):
-            return CountImpossible(in_stock=before)
-        await booklets.put(
-            connection,
-            asked.office_id,
-            asked.kind,
-            in_stock=now,
-            change=now - before,
-            why="change" if asked.count is None else "count",
-            actor=asked.actor,
-        )
+        now = await _count(connection, asked, before)
+        if isinstance(now, CountImpossible):
+            return now
     await _note(connection, asked, before=before, now=now)
     return await _look_at(connection, asked.office_id, kinds[asked.kind], now)
+
+
+async def _count(connection: Connection, asked: StockChange, known: int | None) -> int | CountImpossible:
+    """
+    How many there are now, written down. Who has not counted until now begins with none.
+    """
+    if known is None:
+        await booklets.begin(connection, asked.office_id, asked.kind)
+        known = await booklets.lock(connection, asked.office_id, asked.kind) or 0
+    now = asked.count if asked.count is not None else known + (asked.change or 0)
+    if now > IN_STOCK_MAX or now < min(0, known):
+        return CountImpossible(in_stock=known)
+    await booklets.put(
+        connection,
+        asked.office_id,
+        asked.kind,
+        in_stock=now,
+        change=now - known,
+        why="change" if asked.count is None else "count",
+        actor=asked.actor,
+    )
+    return now
 
 
 async def use(connection: Connection, record: BookingRecord, *, actor: str) -> None:
