@@ -97,13 +97,14 @@ async def change(connection: Connection, asked: StockChange) -> KindStock | Refu
     if asked.kind not in kinds:
         return KindUnknown(kinds=sorted(kinds))
     before = await booklets.lock(connection, asked.office_id, asked.kind)
+    now: int | None = None
     if not asked.is_kept:
-        now = None
         await tell(connection, await booklets.end(connection, asked.office_id, asked.kind))
     else:
-        now = await _count(connection, asked, before)
-        if isinstance(now, CountImpossible):
-            return now
+        counted = await _count(connection, asked, before)
+        if isinstance(counted, CountImpossible):
+            return counted
+        now = counted
     await _note(connection, asked, before=before, now=now)
     return await _look_at(connection, asked.office_id, kinds[asked.kind], now)
 
