@@ -86,13 +86,14 @@ def seed(
     offices: Annotated[Path, typer.Option()] = SEED / "offices.csv",
     holidays: Annotated[Path, typer.Option()] = SEED / "holidays.csv",
     calendar: Annotated[Path, typer.Option()] = SEED / "calendar.toml",
+    booklets: Annotated[Path, typer.Option()] = SEED / "booklets.csv",
 ) -> None:
     """
-    Load offices, holidays and the calendar, and plan the coming week. Doing it again changes nothing.
+    Load offices, holidays, the calendar and booklets, and plan the coming week. Doing it again changes nothing.
     """
 
     async def work(db: Database) -> str:
-        content = seeding.read_seed(offices=offices, holidays=holidays, calendar=calendar)
+        content = seeding.read_seed(offices=offices, holidays=holidays, calendar=calendar, booklets=booklets)
         async with db.transaction() as connection:
             changed = await seeding.load(connection, content)
             now = await office_store.read_now(connection)

@@ -26,6 +26,7 @@ from services.booking.tickets import TicketReader, public_keys
 from services.booking.use_cases import no_shows, waitlisting
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
+from services.booking.use_cases.dealing import deal_for_ever
 from services.booking.use_cases.expiring import SWEEPERS, sweep_for_ever
 from services.booking.use_cases.publishing import publish_for_ever, watch_for_ever
 from services.booking.use_cases.rebooking import rebook_for_ever
@@ -89,6 +90,7 @@ async def worker(process: Process) -> None:
     process.spawn("publishing", publish_for_ever(db))
     process.spawn("window-watch", watch_for_ever(db))
     process.spawn("rebooking", rebook_for_ever(db))
+    process.spawn("booklets", deal_for_ever(db, short_days=settings.booklets_short_days))
     process.spawn("spill-over", spill_for_ever(db))
     process.spawn("watermarks", announce_for_ever(db, marks, partitions=settings.partitions))
 

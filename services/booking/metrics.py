@@ -33,6 +33,10 @@ windows_unplanned = gauge("booking_windows_unplanned", "Windows of offices that 
 published_slots = counter("booking_published_slots_total", "Slots published by the worker, new or changed.")
 spilled_places = counter("booking_spilled_places_total", "Unused places of a channel that went over to another.")
 rebookings = counter("booking_rebookings_total", "Bookings of closed days asked to be moved.")
+booklets_out = gauge("booking_booklets_out", "Kinds of booklets offices have none left of beyond what is promised.")
+booklets_short_places = gauge(
+    "booking_booklets_short_places", "Places of confirmed visits of the coming days beyond their office's booklets."
+)
 audit_sealed = counter("booking_audit_sealed_total", "Lines of the audit log that were sealed.")
 audit_unsealed = gauge("booking_audit_unsealed_lines", "Lines of the audit log that wait for their seal.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))

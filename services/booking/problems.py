@@ -54,6 +54,14 @@ CLOSURE_NOT_FOUND: Final = ProblemType(
     next_id="Periksa tanggalnya; hari libur dan hari bukan kerja bukan penutupan luar biasa.",
     next_en="Check the day; holidays and days without service are no exceptional closures.",
 )
+BOOKLETS_UNKNOWN: Final = ProblemType(
+    code="booklets_unknown",
+    status=404,
+    title_id="Jenis buku paspor ini tidak dikenal",
+    title_en="There is no such kind of booklet",
+    next_id="Pilih salah satu dari kolom kinds.",
+    next_en="Choose one that the member kinds names.",
+)
 PLAN_CONTRADICTS: Final = ProblemType(
     code="plan_contradicts",
     status=422,

@@ -121,6 +121,9 @@ class WorkerSettings:
     no_show_grace_seconds: float = variable("NO_SHOW_GRACE_SECONDS", default=3600.0, at_least=0, at_most=604_800)
     """A day is over so long after its last session: families still being called are no no-shows."""
 
+    booklets_short_days: int = variable("BOOKLETS_SHORT_DAYS", default=3, at_least=0, at_most=60)
+    """Somebody is called for confirmed visits of today and so many days more: so long a delivery takes."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSettings:

@@ -20,7 +20,8 @@ from kernel.http.application import application
 from kernel.settings import HttpSettings
 from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
-from services.booking.routes.keys import BOARD, DATABASE, LEAVES, SHEETS, TICKETS
+from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, SHEETS, TICKETS
+from services.booking.settings import CounterSettings
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
@@ -52,6 +53,7 @@ async def desk_client(room: Room, *, ticket_keys: Sequence[bytes] = ()) -> Async
     app[TICKETS] = TicketReader(ticket_keys)
     app[SHEETS] = SheetPrinter()
     app[LEAVES] = LEAF_SIGNER
+    app[COUNTER] = CounterSettings(wait_seconds=0)
     async with TestClient(TestServer(app)) as opened:
         yield opened
 

@@ -43,7 +43,12 @@ def real_seed() -> Seed:
     """
     The real seed files.
     """
-    return read_seed(offices=SEED / "offices.csv", holidays=SEED / "holidays.csv", calendar=SEED / "calendar.toml")
+    return read_seed(
+        offices=SEED / "offices.csv",
+        holidays=SEED / "holidays.csv",
+        calendar=SEED / "calendar.toml",
+        booklets=SEED / "booklets.csv",
+    )
 
 
 def booking_id(name: str) -> str:

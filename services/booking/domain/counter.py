@@ -53,7 +53,19 @@ def pay_by(why: Why, *, now: dt.datetime, day: dt.date, zone: ZoneInfo, pay_seco
     """
     Until when to pay: never later than the end of the visit's day at the office.
     """
-    midnight = dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone)
+    midnight = _end_of(day, zone)
     if why is Why.WALK_IN:
         return midnight
     return min(now + dt.timedelta(seconds=pay_seconds), midnight)
+
+
+def pay_by_noted(*, now: dt.datetime, today: dt.date, zone: ZoneInfo, pay_seconds: int) -> dt.datetime:
+    """
+    Until when people pay who were served without a network: their own day may be over, so the end of the day on
+    which it is known, and never less than everybody has.
+    """
+    return max(_end_of(today, zone), now + dt.timedelta(seconds=pay_seconds))
+
+
+def _end_of(day: dt.date, zone: ZoneInfo) -> dt.datetime:
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone)

@@ -17,6 +17,8 @@ from services.booking.domain.lifecycle import UNSEATED, State
 
 GOOD_FOR: Final = dt.timedelta(seconds=60)
 """So long quota may take its time; later it takes nothing for the wish any more."""
+NOTED_GOOD_FOR: Final = dt.timedelta(hours=1)
+"""Of people who were served already: a broker that comes back after an outage is not to find it too late."""
 RESEAT_GOOD_FOR: Final = dt.timedelta(minutes=10)
 """Nobody waits at a page for it, and money is in hand: a broker that is away for minutes costs nobody his place."""
 

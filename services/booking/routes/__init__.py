@@ -3,6 +3,7 @@ The doors people ask by: offices for everyone, bookings for their holder, the de
 """
 
 from services.booking.routes.bookings import BOOKING_ROUTES
+from services.booking.routes.booklets import BOOKLET_ROUTES
 from services.booking.routes.counter import COUNTER_ROUTES
 from services.booking.routes.day_sheet import DAY_SHEET_ROUTES
 from services.booking.routes.incidents import INCIDENT_ROUTES
@@ -10,6 +11,7 @@ from services.booking.routes.leaves import LEAF_ROUTES
 from services.booking.routes.moves import MOVE_ROUTES
 from services.booking.routes.offices import OFFICE_ROUTES
 from services.booking.routes.planning import PLANNING_ROUTES
+from services.booking.routes.uploads import UPLOAD_ROUTES
 from services.booking.routes.visits import VISIT_ROUTES
 from services.booking.routes.waitlist import WAITLIST_ROUTES
 
@@ -22,7 +24,9 @@ ROUTES = (
     *DAY_SHEET_ROUTES,
     *INCIDENT_ROUTES,
     *LEAF_ROUTES,
+    *UPLOAD_ROUTES,
     *MOVE_ROUTES,
     *PLANNING_ROUTES,
+    *BOOKLET_ROUTES,
 )
 """The table that is served and documented."""

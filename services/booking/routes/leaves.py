@@ -1,34 +1,28 @@
 """
-`/v1/offices/{office_id}/day-leaf`: a signed list of a day for hours without a network, and what comes back of it.
+`/v1/offices/{office_id}/day-leaf`: a signed list of a day for hours without a network, and of what is no longer valid.
 
-The leaf and the list of what is no longer valid are for the office's officers and for auditors;
-uploads are the officers' alone. Ids, never names.
+For the office's officers and for auditors. What comes back of it is another door's (uploads). Ids, never names.
 """
 
 import datetime as dt
-from typing import Annotated
 
 import msgspec
 from aiohttp import web
 
-from kernel.http import problem
 from kernel.http.problem import FORBIDDEN, Problem
-from kernel.http.route import Auth, Route, answer_json, body_of
-from kernel.postgres import Connection
-from services.booking import metrics
+from kernel.http.route import Auth, Route, answer_json
 from services.booking.domain.lifecycle import State
 from services.booking.domain.record import in_zone
 from services.booking.leaves import LeafKey, SignedLeaf
 from services.booking.problems import OFFICE_NOT_FOUND
 from services.booking.routes.day_sheet import DAY, day_of, sheet_of
-from services.booking.routes.desk import UNSAFE, Reason, deed, desk_of, must_see, office_of
+from services.booking.routes.desk import must_see, office_of
 from services.booking.routes.keys import DATABASE, LEAVES
-from services.booking.stores import desk
-from services.booking.use_cases.merging import SETTLED, Merged, Noted, Outcome, merge
+from services.booking.sheets import DaySheet
+from services.booking.stores import desk, noting
+from services.booking.use_cases.noting import CHANNEL
 
 REVOCATIONS_MAX = 5000
-Account = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-BookingId = Annotated[str, msgspec.Meta(pattern=r"^rsv_[0-9a-f]{32}$")]
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,52 +55,38 @@ class LeafKeys(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[LeafKey, ...]
 
 
-class NotedOffline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WalkInPlaces(msgspec.Struct, frozen=True, kw_only=True):
     """
-    A check-in noted without a network: when, with its offset, and by whose account.
-    """
-
-    booking_id: BookingId
-    at: dt.datetime
-    by: Account
-
-
-class UploadAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    What was noted on a leaf. Uploading it again applies nothing twice.
+    Walk-in places of a session and service when the leaf was made. A desk may hand its free numbers out; what others
+    had meanwhile is had by others, and the merge says which number it is then.
     """
 
-    reason: Reason
-    check_ins: Annotated[list[NotedOffline], msgspec.Meta(min_length=1, max_length=200)]
+    slot_id: str
+    session: str
+    service: str
+    arrive_from: str
+    arrive_until: str
+    places: int
+    free_numbers: list[int]
+    """The lowest, 200 at most."""
 
 
-class MergedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class DayLeaf(DaySheet, frozen=True, kw_only=True):
     """
-    What became of an entry; of one that conflicts, who is known to have seen the family and when.
-    """
-
-    booking_id: str
-    outcome: Outcome
-    state: State | None
-    checked_in_at: str | None
-    checked_in_by: str | None
-
-
-class UploadAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How many entries were new, and every conflict.
+    The day sheet, and what a desk may give to people who come without a booking.
     """
 
-    merged: int
-    known: int
-    conflicts: list[MergedAnswer]
+    walk_ins: list[WalkInPlaces]
 
 
 async def read_leaf(request: web.Request) -> web.Response:
     """
     The day, signed.
     """
-    return answer_json(request.app[LEAVES].sign(await sheet_of(request)))
+    sheet = await sheet_of(request)
+    walk_ins = await _walk_ins(request, sheet)
+    leaf = DayLeaf(**{name: getattr(sheet, name) for name in DaySheet.__struct_fields__}, walk_ins=walk_ins)
+    return answer_json(request.app[LEAVES].sign(leaf))
 
 
 async def read_revocations(request: web.Request) -> web.Response:
@@ -143,46 +123,24 @@ async def list_keys(request: web.Request) -> web.Response:
     )
 
 
-async def upload(request: web.Request) -> web.Response:
-    """
-    Merge check-ins noted offline.
-    """
-    asked = await body_of(request, UploadAsked)
-    who = desk_of(request, asked.reason)
-    if any(entry.at.tzinfo is None for entry in asked.check_ins):
-        raise Problem(problem.BAD_REQUEST, field="check_ins", reason="a time without its offset")
-    fresh: list[Merged] = []
-
-    async def work(connection: Connection) -> web.Response:
-        time = await desk.read_time(connection, who.office_id)
+async def _walk_ins(request: web.Request, sheet: DaySheet) -> list[WalkInPlaces]:
+    async with request.app[DATABASE].connection() as connection:
+        time = await desk.read_time(connection, sheet.office_id)
         if time is None:
-            return problem.answer(request, OFFICE_NOT_FOUND)
-        noted = [Noted(booking_id=each.booking_id, at=each.at, by=each.by) for each in asked.check_ins]
-        merged = await merge(connection, noted, who)
-        fresh.extend(one for one in merged if one.outcome is Outcome.MERGED)
-        outcomes = [one.outcome for one in merged]
-        return answer_json(
-            UploadAnswer(
-                merged=outcomes.count(Outcome.MERGED),
-                known=outcomes.count(Outcome.KNOWN),
-                conflicts=[_shown(one, time.timezone) for one in merged if one.outcome not in SETTLED],
-            )
+            raise Problem(OFFICE_NOT_FOUND)
+        found = await noting.places(connection, sheet.office_id, sheet.date, channel=CHANNEL)
+    return [
+        WalkInPlaces(
+            slot_id=each.slot_id,
+            session=each.session,
+            service=each.service,
+            arrive_from=in_zone(each.starts_at, time.timezone),
+            arrive_until=in_zone(each.ends_at, time.timezone),
+            places=each.places,
+            free_numbers=each.free_numbers,
         )
-
-    response = await deed(request, f"upload_leaf:{who.office_id}", work)
-    metrics.check_ins.labels("offline").inc(len(fresh))
-    metrics.count_steps(State.CHECKED_IN for _ in fresh)
-    return response
-
-
-def _shown(one: Merged, timezone: str) -> MergedAnswer:
-    return MergedAnswer(
-        booking_id=one.noted.booking_id,
-        outcome=one.outcome,
-        state=one.state,
-        checked_in_at=in_zone(one.check_in.at, timezone) if one.check_in else None,
-        checked_in_by=one.check_in.by_account if one.check_in else None,
-    )
+        for each in found
+    ]
 
 
 LEAF_ROUTES = (
@@ -215,17 +173,5 @@ LEAF_ROUTES = (
         summary="The public keys that check leaves and lists of revocations",
         operation="list_leaf_keys",
         answers={200: LeafKeys},
-    ),
-    Route(
-        method="POST",
-        path="/v1/offices/{office_id}/day-leaf/uploads",
-        handler=upload,
-        summary="Officers: check-ins noted without a network; merged once, conflicts listed",
-        operation="upload_day_leaf",
-        auth=Auth.TOKEN,
-        body=UploadAsked,
-        answers={200: UploadAnswer},
-        problems=(OFFICE_NOT_FOUND, *UNSAFE),
-        idempotent=True,
     ),
 )

@@ -103,6 +103,8 @@ class SlotAnswer(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     version: int
     capacity: int
+    stock_limit: int | None
+    """So many of them there are booklets for; null where there are enough, or nobody counts."""
     closed: bool
     taken: int
     surplus: list[Surplus]
@@ -260,6 +262,7 @@ def _slot(looked: Looked) -> SlotAnswer:
         channel=slot.channel,
         version=slot.version,
         capacity=slot.capacity,
+        stock_limit=slot.stock_limit,
         closed=slot.closed,
         taken=slot.taken,
         surplus=looked.surplus,

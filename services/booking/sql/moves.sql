@@ -74,14 +74,14 @@ LIMIT $2;
 -- Other slots with enough free places as far as booking knows, of the same office before the same city, near the day
 -- that was wanted. $1 office_id, $2 city, $3 service, $4 channel, $5 day, $6 places, $7 slot_ids not to name, $8 how many at most
 SELECT s.slot_id, s.office_id, s.office_name, s.city, s.timezone, s.date, s.session, s.starts_at, s.ends_at, s.service,
-    s.channel, s.capacity - taken.places AS free
+    s.channel, s.on_sale - taken.places AS free
 FROM slot AS s
 CROSS JOIN LATERAL (
     SELECT count(*)::integer AS places FROM booking_seat AS b WHERE b.slot_id = s.slot_id AND b.active
 ) AS taken
 WHERE (s.office_id = $1 OR s.city = $2) AND s.service = $3 AND s.channel = $4 AND NOT s.closed
     AND s.opens_at <= clock_timestamp() AND s.starts_at > clock_timestamp() AND s.slot_id <> ALL ($7::text[])
-    AND s.capacity - taken.places >= $6::integer
+    AND s.on_sale - taken.places >= $6::integer
 ORDER BY s.office_id <> $1, abs(s.date - $5::date), s.starts_at, s.slot_id
 LIMIT $8;
 

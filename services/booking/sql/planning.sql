@@ -60,7 +60,7 @@ SELECT DISTINCT office_id, date FROM slot WHERE date >= $1;
 
 -- lock_slots --
 -- What may be changed of slots, locked in one order. $1 slot_ids
-SELECT slot_id, office_id, timezone, date, channel, capacity, closed, version, closes_at, pay_seconds,
+SELECT slot_id, office_id, timezone, date, channel, capacity, stock_limit, closed, version, closes_at, pay_seconds,
     starts_at, ends_at,
     (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
 FROM slot AS s
@@ -70,7 +70,7 @@ FOR UPDATE OF s;
 
 -- read_standing --
 -- The same of one slot, without locking it. $1 slot_id
-SELECT slot_id, office_id, timezone, date, channel, capacity, closed, version, closes_at, pay_seconds,
+SELECT slot_id, office_id, timezone, date, channel, capacity, stock_limit, closed, version, closes_at, pay_seconds,
     starts_at, ends_at,
     (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
 FROM slot AS s
@@ -127,7 +127,7 @@ WHERE c.day >= (clock_timestamp() AT TIME ZONE s.timezone)::date
         SELECT FROM slot AS n
         WHERE (n.office_id, n.service, n.channel) = (s.office_id, s.service, s.channel) AND n.date > s.date
             AND NOT n.closed AND n.starts_at > clock_timestamp()
-            AND n.capacity - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = n.slot_id AND t.active)
+            AND n.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = n.slot_id AND t.active)
                 >= cardinality(b.seats)
     ))
 ORDER BY c.day, s.starts_at, b.held_at, b.booking_id
@@ -141,7 +141,7 @@ SELECT s.slot_id
 FROM slot AS s
 WHERE s.office_id = $1 AND s.date > $2 AND s.service = $3 AND s.channel = $4 AND NOT s.closed
     AND s.starts_at > clock_timestamp()
-    AND s.capacity - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active) >= $6
+    AND s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active) >= $6
 ORDER BY s.date, (s.session = $5) DESC, s.starts_at
 LIMIT $7;
 

@@ -117,9 +117,9 @@ WHERE slot.office_id = w.office_id AND slot.date BETWEEN w.first_day AND w.last_
 RETURNING slot_id;
 
 -- read_slots --
--- Slots as planned now. $1 slot_ids
+-- Slots as quota is to know them: with as many places as can be sold. $1 slot_ids
 SELECT slot_id, version, office_id, office_name, city, province, timezone, date, session, starts_at, ends_at, service,
-    channel, capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed, return_times
+    channel, on_sale AS capacity, opens_at, closes_at, next_opens_at, pay_seconds, closed, return_times
 FROM slot
 WHERE slot_id = ANY ($1::text[])
 ORDER BY slot_id;
@@ -294,7 +294,7 @@ LIMIT $4;
 -- Every slot as one JSON line.
 SELECT json_build_object(
     'kind', 'slot', 'slot_id', slot_id, 'version', version, 'office_id', office_id, 'date', date,
-    'session', session, 'service', service, 'channel', channel, 'capacity', capacity, 'closed', closed,
+    'session', session, 'service', service, 'channel', channel, 'capacity', on_sale, 'closed', closed,
     'opens_at', opens_at, 'closes_at', closes_at, 'pay_seconds', pay_seconds)::text
 FROM slot
 ORDER BY slot_id;

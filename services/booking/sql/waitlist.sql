@@ -2,7 +2,7 @@
 -- Slots of a range that have been on sale and are still to come: whether each is sold now, and how many places it has
 -- left as far as is recorded. $1 office_id, $2 service, $3 first day, $4 last day, $5 how many at most
 SELECT s.slot_id, s.closes_at > clock_timestamp() AS sold_now,
-    s.capacity - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS places_left
+    s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS places_left
 FROM slot AS s
 WHERE s.office_id = $1 AND s.service = $2 AND s.date BETWEEN $3 AND $4 AND s.channel = 'online' AND NOT s.closed
     AND s.opens_at <= clock_timestamp() AND s.starts_at > clock_timestamp()

@@ -24,6 +24,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     date: dt.date
     channel: str
     capacity: int
+    stock_limit: int | None
     closed: bool
     version: int
     closes_at: dt.datetime

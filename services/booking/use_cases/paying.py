@@ -21,7 +21,7 @@ from services.booking.domain.lifecycle import UNPAID, Payment, State, payment_me
 from services.booking.domain.record import BookingRecord
 from services.booking.stores import bookings
 from services.booking.stores.bookings import Step, moment_of
-from services.booking.use_cases import reseating
+from services.booking.use_cases import noting, reseating
 from services.booking.use_cases.reseating import LateMoney
 from services.booking.use_cases.telling import tell_steps
 
@@ -51,7 +51,10 @@ async def take(database: Database, envelopes: Sequence[Envelope]) -> None:
             records += await bookings.move(connection, judge.steps[state], to=state, come_from=COME_FROM[state])
         records += await reseating.take_in(connection, judge.late)
         await tell_steps(connection, records)
-    metrics.count_steps(record.state for record in records)
+        # A desk without a network may have seen these people before they paid.
+        brought_in = await noting.bring_in(connection, [r.booking_id for r in records if r.state is State.CONFIRMED])
+    metrics.count_steps([*(record.state for record in records), *brought_in])
+    metrics.check_ins.labels("offline").inc(brought_in.count(State.CHECKED_IN))
 
 
 @dataclasses.dataclass(slots=True)

@@ -125,7 +125,7 @@ async def _cap_reached(
 
 def _wish(asked: SeatingAsked, slot_ids: tuple[str, ...], *, pay_by: dt.datetime, good_until: dt.datetime) -> Wish:
     booking_id = wish_id(asked.why, asked.office_id, asked.officer, asked.key)
-    party = asked.party or _nameless(booking_id, asked.persons)
+    party = asked.party or nameless(booking_id, asked.persons)
     return Wish(
         booking_id=booking_id,
         why=asked.why,
@@ -140,7 +140,7 @@ def _wish(asked: SeatingAsked, slot_ids: tuple[str, ...], *, pay_by: dt.datetime
     )
 
 
-def _nameless(booking_id: str, persons: int) -> Party:
+def nameless(booking_id: str, persons: int) -> Party:
     """
     People without an account: ids of their own for every booking, so that no claim of theirs meets another's.
     """

@@ -1,24 +1,26 @@
 """
-Seeding: offices, holidays and the calendar from files, checked line by line before any is loaded.
+Seeding: offices, holidays, the calendar and kinds of booklets from files, checked line by line before any is loaded.
 
 Called by the seed command. A file that cannot be used stops the seed with its name and line.
 """
 
 import csv
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from kernel.postgres import Connection
-from services.booking.domain.calendar import Calendar
+from services.booking.domain.calendar import Calendar, Key
 from services.booking.domain.plan import Office
 from services.booking.domain.policies import BadCalendar
 from services.booking.domain.windows import ZONE_LABELS
+from services.booking.stores import booklets as booklet_store
 from services.booking.stores import offices as store
 from services.booking.stores.offices import Holiday
+from services.booking.use_cases.planning import tell
 
 T = TypeVar("T")
 OFFICES_MAX = 10_000
@@ -30,6 +32,15 @@ class BadSeed(Exception):
     """
 
 
+class Booklet(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Which kind of booklet a service takes.
+    """
+
+    service: Key
+    booklet: Key
+
+
 class Seed(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the files say.
@@ -38,16 +49,19 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     offices: tuple[Office, ...]
     holidays: tuple[Holiday, ...]
     calendar: Calendar
+    booklets: Mapping[str, str] | None = None
+    """By service the kind it takes; None leaves what is loaded."""
 
 
-def read_seed(*, offices: Path, holidays: Path, calendar: Path) -> Seed:
+def read_seed(*, offices: Path, holidays: Path, calendar: Path, booklets: Path | None = None) -> Seed:
     """
-    Read and check all three files. Raises `BadSeed`.
+    Read and check all files. Raises `BadSeed`.
     """
     seed = Seed(
         offices=tuple(_rows(offices, _office)),
         holidays=tuple(_rows(holidays, _holiday)),
         calendar=_calendar(calendar),
+        booklets=None if booklets is None else _booklets(booklets),
     )
     if not 0 < len(seed.offices) <= OFFICES_MAX:
         raise BadSeed(f"{offices}: must name 1..{OFFICES_MAX} offices, names {len(seed.offices)}")
@@ -60,6 +74,8 @@ async def load(connection: Connection, seed: Seed) -> int:
     """
     Write it all. Loading the same again changes nothing. Returns how many offices were new or changed.
     """
+    if seed.booklets is not None:
+        await tell(connection, await booklet_store.put_kinds(connection, seed.booklets))
     return await store.put(connection, offices=seed.offices, holidays=seed.holidays, calendar=seed.calendar)
 
 
@@ -86,6 +102,19 @@ def _office(row: dict[str, str]) -> Office:
 
 def _holiday(row: dict[str, str]) -> Holiday:
     return msgspec.convert({"day": row["date"], "name": row["name"], "kind": row["kind"]}, Holiday)
+
+
+def _booklets(path: Path) -> dict[str, str]:
+    kinds: dict[str, str] = {}
+    for row in _rows(path, _booklet):
+        if row.service in kinds:
+            raise BadSeed(f"{path}: service {row.service} stands there twice")
+        kinds[row.service] = row.booklet
+    return kinds
+
+
+def _booklet(row: dict[str, str]) -> Booklet:
+    return msgspec.convert(row, Booklet)
 
 
 def _calendar(path: Path) -> Calendar:

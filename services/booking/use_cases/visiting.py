@@ -17,6 +17,7 @@ from services.booking.stores import audit, bookings, desk, offices
 from services.booking.stores.audit import Deed
 from services.booking.stores.bookings import Step
 from services.booking.stores.desk import CheckIn
+from services.booking.use_cases import stocking
 from services.booking.use_cases.telling import tell_steps
 
 ACTIONS = {
@@ -142,6 +143,8 @@ async def step(
         return NotPossible(record)
     learned = Step(booking_id=booking_id, reason=missing.value if missing else None, pick_up_on=pick_up_on)
     [after] = await bookings.move(connection, [learned], to=to, come_from=(record.state,))
+    if to is State.SERVED:
+        await stocking.use(connection, after, actor=desk_of.actor)
     details = {"missing": missing.value} if missing else {}
     details |= {"pick_up_on": pick_up_on.isoformat()} if pick_up_on else {}
     await _tell(connection, after, desk_of, action=ACTIONS[to], details=details)
