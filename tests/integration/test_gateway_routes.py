@@ -72,6 +72,7 @@ ROUTES = (
     ("POST", "/v1/bank/callbacks/sandbox", "payment"),
     ("POST", "/v1/bookings/rsv_1/payment-proof", "payment"),
     ("GET", "/v1/payments/exceptions?limit=10", "payment"),
+    ("POST", "/v1/payments/exceptions/1/resolve", "payment"),
     ("POST", "/v1/sandbox/bank/payments", "payment"),
     ("POST", "/v1/sandbox/bank/inquiries", "payment"),
     ("GET", "/v1/bookings/rsv_1/ticket.pdf", "notify"),
