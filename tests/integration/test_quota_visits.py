@@ -19,6 +19,7 @@ from contracts.events import (
     BookingNoShow,
     BookingPardoned,
     BookingReady,
+    BookingServed,
     Event,
 )
 from kernel.clock import now_ms
@@ -155,7 +156,12 @@ async def test_a_pardon_lifts_the_block_of_its_booking_and_no_other(room: Room) 
 
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [(BookingIncomplete, {"reason": "no photo"}), (BookingReady, {"pick_up_on": "2026-12-04"}), (BookingCollected, {})],
+    [
+        (BookingServed, {}),
+        (BookingIncomplete, {"reason": "no photo"}),
+        (BookingReady, {"pick_up_on": "2026-12-04"}),
+        (BookingCollected, {}),
+    ],
 )
 @on_a_cluster_too
 async def test_after_a_visit_people_may_reserve_again_and_its_places_stay(
