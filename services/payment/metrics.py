@@ -9,6 +9,7 @@ callbacks = counter("payment_callbacks_total", "Bank notifications, by what beca
 received_rupiah = counter("payment_received_rupiah_total", "Money taken as payments, in whole rupiah.")
 inquiries = counter("payment_inquiries_total", "Questions to banks, by what they said.", ("bank", "answer"))
 unconfirmed = gauge("payment_unconfirmed_reports", "Reports whose bank has not yet said the same when asked.")
+bank_tokens = counter("payment_bank_tokens_total", "Access tokens asked of banks, by what came.", ("bank", "outcome"))
 proofs = counter("payment_proofs_total", "Journal numbers payers gave, by what became of them.", ("outcome",))
 refunds = counter("payment_refunds_total", "Steps of refunds, by what they became.", ("state",))
 exceptions_resolved = counter(

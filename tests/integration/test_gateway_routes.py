@@ -74,6 +74,7 @@ ROUTES = (
     ("GET", "/v1/payments/exceptions?limit=10", "payment"),
     ("POST", "/v1/payments/exceptions/1/resolve", "payment"),
     ("POST", "/v1/sandbox/bank/payments", "payment"),
+    ("POST", "/v1/sandbox/bank/access-token", "payment"),
     ("POST", "/v1/sandbox/bank/inquiries", "payment"),
     ("GET", "/v1/bookings/rsv_1/ticket.pdf", "notify"),
     ("GET", "/v1/bookings/rsv_1/ticket.ics", "notify"),

@@ -295,6 +295,27 @@ async def test_a_move_to_where_nothing_is_free_changes_nothing(home: House) -> N
     assert {(slot_id, 1), (slot_id, 2)} == set(await home.seats_in_valkey())
 
 
+async def test_who_was_served_is_free_at_once_and_after_a_rebuild(home: House) -> None:
+    """
+    What quota hears of the step and what booking's snapshot says of the state are one: nobody is claimed for.
+    """
+    slot_id = (await home.public_slots())[0]
+    asked = await _confirmed(home, slot_id)
+    for state in (State.CHECKED_IN, State.SERVED):
+        await _step(home, asked, to=state)
+    before = {claim["account_id"]: claim["claimed_for"] for claim in await home.quota.records("claim")}
+    await _hear(home)
+    heard_of = {claim["account_id"]: claim["claimed_for"] for claim in await home.quota.records("claim")}
+    await home.quota.valkey.call("FLUSHALL")
+    report = await home.rebuild()
+
+    assert {asked.account_id: asked.reservation_id} == before
+    assert {asked.account_id: None} == heard_of
+    assert [] == report.differences
+    assert await home.seats_in_postgres() == await home.seats_in_valkey()
+    assert isinstance(await _again(home.quota, asked, slot_id), Held)
+
+
 async def test_blocks_come_back_with_a_rebuild(home: House) -> None:
     """
     Of an emptied Valkey as well; pardoned ones do not.
