@@ -222,7 +222,10 @@ async def test_matched_money_is_a_payment_with_the_banks_moment(room: Room) -> N
     await room.expired(told)
     body = notification(UNKNOWN_CODE, ntpn=NTPN)
     number = await kept(room, body)
+    before = REGISTRY.get_sample_value("payment_received_rupiah_total") or 0
     status, ended = await resolve(room, number, "matched", billing_code=code)
+    replayed = await resolve(room, number, "matched", billing_code=code)
+    counted = (REGISTRY.get_sample_value("payment_received_rupiah_total") or 0) - before
     repeated = await room.report(body, external_id="kept"), await room.report(body, external_id="again")
     await settled(room, line(NTPN, UNKNOWN_CODE))
     [received] = await _received(room)
@@ -235,6 +238,7 @@ async def test_matched_money_is_a_payment_with_the_banks_moment(room: Room) -> N
         received.amount_rupiah,
         received.paid_at_ms,
     )
+    assert ((status, ended), FEE_RUPIAH) == (replayed, counted)
     assert ((200, "2002500"),) * 2 == repeated
     assert "matched" == await room.one("SELECT outcome FROM settlement_line")
     assert "paid" == await room.one("SELECT state FROM invoice")

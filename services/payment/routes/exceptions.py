@@ -4,7 +4,6 @@ Doors of the staff: what banks reported that is no payment, and how finance give
 
 import datetime as dt
 import re
-from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -120,13 +119,39 @@ async def resolve_exception(request: web.Request) -> web.Response:
     """
     Give a report its end, after asking its bank once more.
     """
+    ask = await _ask_of(request)
+    if ask is None:
+        return answer(request, problems.EXCEPTION_NOT_FOUND)
+    said = await resolving.hear(request.app[DATABASE], request.app[BANKS], ask.number)
+    taken: list[Listed] = []
+
+    async def work(connection: Connection) -> web.Response:
+        outcome = await resolving.resolve(connection, ask, said=said, now_ms=request.app[NOW_MS]())
+        if isinstance(outcome, Refusal):
+            return answer(request, _KINDS[outcome])
+        log.info("exception_resolved", number=ask.number, end=ask.end.value, was=outcome.reason)
+        taken.append(outcome)
+        return answer_json(_shown(outcome))
+
+    scope = f"resolve_exception:{ask.actor}:{ask.number}"
+    response = await once(request, request.app[DATABASE], scope=scope, work=work)
+    for resolved in taken:
+        metrics.exceptions_resolved.labels(ask.end.value).inc()
+        metrics.received_rupiah.inc(resolved.amount_rupiah or 0 if ask.end is End.MATCHED else 0)
+    return response
+
+
+async def _ask_of(request: web.Request) -> Resolve | None:
+    """
+    What is asked, or None where the number cannot be one of the list.
+    """
     asked, actor = await body_of(request, ResolveAsked), principal_of(request).account_id
     spelled, end = request.match_info["exception_id"], End(asked.end)
     if not _NUMBER.fullmatch(spelled):
-        return answer(request, problems.EXCEPTION_NOT_FOUND)
+        return None
     if (asked.billing_code is None) == (end is End.MATCHED):
         raise Problem(problem.BAD_REQUEST, field="billing_code", reason="goes with the end `matched`, and only there")
-    ask = Resolve(
+    return Resolve(
         number=int(spelled),
         end=end,
         billing_code=asked.billing_code,
@@ -134,20 +159,6 @@ async def resolve_exception(request: web.Request) -> web.Response:
         actor=actor,
         refund_id=derived("rfd", actor, f"exception:{spelled}", idempotency_key(request)),
     )
-    said = await resolving.hear(request.app[DATABASE], request.app[BANKS], ask.number)
-
-    async def work(connection: Connection) -> web.Response:
-        outcome = await resolving.resolve(connection, ask, said=said, now_ms=request.app[NOW_MS]())
-        if isinstance(outcome, Refusal):
-            return answer(request, _KINDS[outcome])
-        log.info("exception_resolved", number=ask.number, end=end.value, was=outcome.reason)
-        return answer_json(_shown(outcome))
-
-    scope = f"resolve_exception:{actor}:{spelled}"
-    response = await once(request, request.app[DATABASE], scope=scope, work=work)
-    if response.status < HTTPStatus.BAD_REQUEST and "Idempotency-Replayed" not in response.headers:
-        metrics.exceptions_resolved.labels(end.value).inc()
-    return response
 
 
 def _shown(row: Listed) -> ListedReport:

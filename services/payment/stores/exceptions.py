@@ -26,6 +26,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     billing_code: str
     amount_value: str
+    amount_rupiah: int | None
     currency: str
     ntpn: str
     journal_number: str

@@ -52,7 +52,7 @@ LEFT JOIN refund_batch AS b ON b.batch_id = r.batch_id;
 
 -- A report that is no payment with its end, as staff read it.
 CREATE VIEW exception_told AS
-SELECT e.number, e.bank, e.external_id, e.reason, e.billing_code, e.amount_value, e.currency, e.ntpn, e.journal_number,
+SELECT e.number, e.bank, e.external_id, e.reason, e.billing_code, e.amount_value, e.amount_rupiah, e.currency, e.ntpn, e.journal_number,
        e.paid_at_ms, e.recorded_at,
        CASE WHEN e.resolved_at IS NULL THEN 'open' ELSE coalesce(e.ended, 'matched') END AS state,
        e.resolved_at, e.resolved_by, e.resolution, r.refund_id, p.billing_code AS matched_code
