@@ -27,6 +27,7 @@ from contracts.events.booking import (
     BookingPardoned,
     BookingReady,
     BookingRescheduled,
+    BookingServed,
     PlacesWanted,
 )
 from contracts.events.identity import AccountActivated, AccountRegistered
@@ -62,6 +63,7 @@ __all__ = [
     "BookingPardoned",
     "BookingReady",
     "BookingRescheduled",
+    "BookingServed",
     "BookingWatermark",
     "Event",
     "GiveBackAsked",
@@ -96,6 +98,7 @@ EVENTS: tuple[type[Event], ...] = (
     BookingDisplaced,
     BookingRescheduled,
     BookingCheckedIn,
+    BookingServed,
     BookingIncomplete,
     BookingReady,
     BookingCollected,

@@ -72,6 +72,8 @@ class BookingAwaitingPayment(BookingEvent, frozen=True, kw_only=True):
     billing_code: str
     virtual_account: str
     amount_rupiah: int
+    offered: str | None = None
+    """`waitlist`, where the places came back and were offered to who was next in line."""
 
 
 class BookingConfirmed(BookingEvent, frozen=True, kw_only=True):
@@ -144,6 +146,14 @@ class BookingCheckedIn(BookingEvent, frozen=True, kw_only=True):
     """
 
     TYPE: ClassVar[str] = "booking.checked_in.v1"
+
+
+class BookingServed(BookingEvent, frozen=True, kw_only=True):
+    """
+    Documents, fingerprints and photo are taken: the visit is over, and its people may reserve again.
+    """
+
+    TYPE: ClassVar[str] = "booking.served.v1"
 
 
 class BookingIncomplete(BookingEvent, frozen=True, kw_only=True):

@@ -17,10 +17,12 @@ from ops.audit.replay import check_events
 TOLD: Final = frozenset(
     {
         *("awaiting_payment", "confirmed", "expired", "cancelled", "paid_no_seat", "displaced"),
-        *("rescheduled", "incomplete", "ready"),
+        *("rescheduled", "incomplete", "served", "ready"),
     }
 )
 """Steps whose holder is written to; the mail is called as the state."""
+_OFFER: Final = "waitlist_offer"
+"""How the request for payment is called where the places were offered to who was next in line."""
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -176,7 +178,7 @@ def _mails_of(row: BookingRow) -> Iterator[tuple[str, str]]:
         return
     states = [step.state for step in row.history]
     for state in set(states) & TOLD:
-        yield state, row.booking_id
+        yield _OFFER if state == "awaiting_payment" and row.wished_for == "waitlist" else state, row.booking_id
     if states.count("no_show") == 1:
         yield "no_show", row.booking_id
     elif states.count("no_show"):

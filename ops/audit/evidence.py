@@ -83,6 +83,8 @@ class BookingRow(msgspec.Struct, frozen=True, kw_only=True):
     seats: tuple[int, ...]
     state: str
     reason: str | None = None
+    wished_for: str | None = None
+    """Why booking asked quota for its places, where it did."""
     history: tuple[Step, ...] = ()
 
 

@@ -23,7 +23,7 @@ from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, MOVES
 from services.booking.settings import ApiSettings, WorkerSettings
 from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader, public_keys
-from services.booking.use_cases import no_shows, waitlisting
+from services.booking.use_cases import no_shows, waitlisting, watching
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.dealing import deal_for_ever
@@ -87,6 +87,7 @@ async def worker(process: Process) -> None:
         db, block_days=settings.no_show_block_days, grace_seconds=settings.no_show_grace_seconds
     )
     process.spawn("no-shows", missed)
+    process.spawn("undone-watch", watching.watch_for_ever(db, grace_seconds=settings.no_show_grace_seconds))
     process.spawn("publishing", publish_for_ever(db))
     process.spawn("window-watch", watch_for_ever(db))
     process.spawn("rebooking", rebook_for_ever(db))

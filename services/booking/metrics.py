@@ -37,6 +37,15 @@ booklets_out = gauge("booking_booklets_out", "Kinds of booklets offices have non
 booklets_short_places = gauge(
     "booking_booklets_short_places", "Places of confirmed visits of the coming days beyond their office's booklets."
 )
+no_show_slots_overdue = gauge(
+    "booking_no_show_slots_overdue", "Slots whose office has ended its day, and where somebody is still awaited."
+)
+wishes_unanswered_seconds = gauge(
+    "booking_wishes_unanswered_seconds", "How long ago quota should have answered the oldest open wish for places."
+)
+audit_unsealed_seconds = gauge(
+    "booking_audit_unsealed_seconds", "How long the oldest line of the audit log has waited for its seal."
+)
 audit_sealed = counter("booking_audit_sealed_total", "Lines of the audit log that were sealed.")
 audit_unsealed = gauge("booking_audit_unsealed_lines", "Lines of the audit log that wait for their seal.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))

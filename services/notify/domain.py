@@ -27,6 +27,7 @@ from contracts.events import (
     BookingPardoned,
     BookingReady,
     BookingRescheduled,
+    BookingServed,
     Event,
 )
 from contracts.events.booking import COUNTER_ACCOUNT, MOVE_OVERTAKEN
@@ -51,6 +52,7 @@ class Template(enum.Enum):
 
     ACTIVATION = "activation"
     AWAITING_PAYMENT = "awaiting_payment"
+    WAITLIST_OFFER = "waitlist_offer"
     CONFIRMED = "confirmed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -60,6 +62,7 @@ class Template(enum.Enum):
     NO_SHOW = "no_show"
     PARDONED = "pardoned"
     INCOMPLETE = "incomplete"
+    SERVED = "served"
     READY = "ready"
 
 
@@ -74,6 +77,7 @@ _TEMPLATES: Final[dict[type[Event], Template]] = {
     BookingNoShow: Template.NO_SHOW,
     BookingPardoned: Template.PARDONED,
     BookingIncomplete: Template.INCOMPLETE,
+    BookingServed: Template.SERVED,
     BookingReady: Template.READY,
 }
 _WORDED: Final = (BookingIncomplete, BookingPardoned)
@@ -116,7 +120,7 @@ def letter_of(event: Event) -> Letter | None:
     """
     if isinstance(event, AccountRegistered):
         return _activation(event)
-    template = _TEMPLATES.get(type(event))
+    template = Template.WAITLIST_OFFER if _is_offer(event) else _TEMPLATES.get(type(event))
     booking: Booking | None = getattr(event, "booking", None)
     if template is None or booking is None or _blocks_nobody(event) or _concerns_nobody(event, booking):
         return None
@@ -137,6 +141,10 @@ def letter_of(event: Event) -> Letter | None:
             reason=event.reason if isinstance(event, _WORDED) else None,
         ),
     )
+
+
+def _is_offer(event: Event) -> bool:
+    return isinstance(event, BookingAwaitingPayment) and event.offered == "waitlist"
 
 
 def _blocks_nobody(event: Event) -> bool:

@@ -29,6 +29,7 @@ from services.payment.banks import HttpBanks
 from services.payment.consumers import BOOKING_EVENTS_GROUP, booking_events
 from services.payment.sandbox_bank import SandboxBank
 from services.payment.settings import ApiSettings, WorkerSettings
+from services.payment.use_cases import watching
 from services.payment.use_cases.confirming import confirm_for_ever
 
 log = get_logger(__name__)
@@ -93,6 +94,7 @@ async def worker(process: Process) -> None:
     process.spawn("outbox", OutboxRelay(db, producer, settings.kafka).run())
     session = await process.open(aiohttp.ClientSession())
     process.spawn("confirming", confirm_for_ever(db, HttpBanks(session, settings.bank, now_ms), now_ms))
+    process.spawn("money-watch", watching.watch_for_ever(db))
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("callbacks-tidy", _tidy_callbacks(db))
 

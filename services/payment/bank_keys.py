@@ -1,5 +1,5 @@
 """
-Banks' keys, read from the environment's spelling: shared secrets, RSA public keys, addresses.
+Banks' keys and ours, read from the environment's spelling: shared secrets, RSA keys, addresses.
 
 Called by the settings while booting. Raises `ValueError` naming the variable; never shows a secret.
 """
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 
+from services.payment.domain.access import Signer
 from services.payment.domain.snap import Verifier
 
 SECRET_CHARACTERS_MIN: Final = 16
@@ -46,10 +47,31 @@ def public_keys_of(text: str) -> dict[str, tuple[Verifier, ...]]:
         if not name.isidentifier():
             raise ValueError("BANK_PUBLIC_KEYS must be name:key[,name:key]")
         spelled[name] = _added(spelled.get(name, ()), key, "BANK_PUBLIC_KEYS")
-    return {name: tuple(_verifier(name, key) for key in keys) for name, keys in spelled.items()}
+    return {name: tuple(_bank_verifier(name, key) for key in keys) for name, keys in spelled.items()}
 
 
-def addresses_of(text: str) -> dict[str, str]:
+def client_key_of(text: str) -> RSAPrivateKey:
+    """
+    Our own key: base64 of its PKCS 8 DER form.
+    """
+    wrong = f"BANK_CLIENT_KEY must be an RSA private key of {RSA_BITS_MIN}..{RSA_BITS_MAX} bits in base64 PKCS 8 DER"
+    try:
+        key = load_der_private_key(base64.b64decode(text, validate=True), password=None)
+    except (binascii.Error, ValueError, TypeError):
+        raise ValueError(wrong) from None
+    if not isinstance(key, RSAPrivateKey) or not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
+        raise ValueError(wrong)
+    return key
+
+
+def signer_of(key: RSAPrivateKey) -> Signer:
+    """
+    Signs with SHA256withRSA.
+    """
+    return lambda text: key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+
+
+def addresses_of(text: str, variable: str = "BANK_INQUIRY_URLS") -> dict[str, str]:
     """
     `name=address[,name=address]` by bank.
     """
@@ -57,7 +79,7 @@ def addresses_of(text: str) -> dict[str, str]:
     for name, address in _pairs(text, "="):
         parts = urlsplit(address)
         if not name.isidentifier() or name in found or parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("BANK_INQUIRY_URLS must be name=address[,name=address], each bank once")
+            raise ValueError(f"{variable} must be name=address[,name=address], each bank once")
         found[name] = address
     return found
 
@@ -74,7 +96,7 @@ def _added(keys: tuple[str, ...], key: str, variable: str) -> tuple[str, ...]:
     return (*keys, key)
 
 
-def _verifier(name: str, spelled: str) -> Verifier:
+def _bank_verifier(name: str, spelled: str) -> Verifier:
     wrong = f"BANK_PUBLIC_KEYS must have RSA keys of {RSA_BITS_MIN}..{RSA_BITS_MAX} bits in base64 DER, unlike {name}'s"
     try:
         key = load_der_public_key(base64.b64decode(spelled, validate=True))
@@ -82,6 +104,13 @@ def _verifier(name: str, spelled: str) -> Verifier:
         raise ValueError(wrong) from None
     if not isinstance(key, RSAPublicKey) or not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
         raise ValueError(wrong)
+    return verifier_of(key)
+
+
+def verifier_of(key: RSAPublicKey) -> Verifier:
+    """
+    Checks signatures of SHA256withRSA.
+    """
 
     def verifies(signature: bytes, text: bytes) -> bool:
         try:

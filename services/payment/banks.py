@@ -1,10 +1,12 @@
 """
 The banks, asked over HTTP: which payment do you know under this code and journal number?
 
-Called by use cases through their port. Signs as SNAP's transactional calls are signed, bounds what
-it waits for and what it reads, and takes every failure for silence: unknown is not no.
+Called by use cases through their port. Signs as SNAP's transactional calls are signed, under the access token of
+the bank where it gives such, bounds what it waits for and what it reads, and takes every failure for silence:
+unknown is not no.
 """
 
+import asyncio
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -17,6 +19,7 @@ from kernel.clock import NowMs
 from kernel.ids import fresh
 from kernel.log import get_logger
 from services.payment import metrics
+from services.payment.bank_tokens import BankTokens, NoToken
 from services.payment.domain import notices, snap
 from services.payment.domain.inquiry import Answer, Nothing, Paid
 from services.payment.domain.notices import Inquiry, InquiryAnswer
@@ -25,6 +28,14 @@ from services.payment.settings import BankSettings
 log = get_logger(__name__)
 ANSWER_BYTES_MAX: Final = 65_536
 EXTERNAL_ID_CHARACTERS_MAX: Final = 36
+_SILENCE: Final = (
+    aiohttp.ClientError,
+    TimeoutError,
+    NoToken,
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,
+)
 
 
 class HttpBanks:
@@ -38,6 +49,7 @@ class HttpBanks:
         self._keys = settings.keys_by_bank()
         self._addresses = settings.addresses_by_bank()
         self._now_ms = now_ms
+        self._tokens = BankTokens(session, settings, now_ms)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -50,9 +62,12 @@ class HttpBanks:
         """
         What a bank knows of a payment. Silence is an answer; it never raises.
         """
+        inquiry = Inquiry(billing_code=billing_code, journal_number=journal_number)
         try:
-            answer = await self._ask(bank, Inquiry(billing_code=billing_code, journal_number=journal_number))
-        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            # One limit for all of it, a token and a second try included: the bank waits for our answer meanwhile.
+            async with asyncio.timeout(self._settings.inquiry_timeout_seconds):
+                answer = await self._ask(bank, inquiry)
+        except _SILENCE as error:
             log.warning("bank_silent", bank=bank, billing_code=billing_code, error=type(error).__name__)
             answer = Nothing.SILENT
         metrics.inquiries.labels(bank, "paid" if isinstance(answer, Paid) else answer.value).inc()
@@ -63,28 +78,33 @@ class HttpBanks:
         if address is None:
             return Nothing.SILENT  # a bank that was taken out of the list while a report of it waits
         body = msgspec.json.encode(inquiry)
-        timeout = aiohttp.ClientTimeout(total=self._settings.inquiry_timeout_seconds)
-        headers = self._headers(bank, urlsplit(address).path, body)
-        async with self._session.post(
-            address, data=body, headers=headers, timeout=timeout, allow_redirects=False
-        ) as response:
+        token = await self._tokens.of(bank)
+        status, raw = await self._call(bank, address, body, token)
+        if status == HTTPStatus.UNAUTHORIZED and self._tokens.gives(bank):
+            # The bank may have forgotten the token before its time; a second refusal is about something else.
+            self._tokens.forget(bank, token)
+            status, raw = await self._call(bank, address, body, await self._tokens.of(bank))
+        return _answer(status, msgspec.json.decode(raw, type=InquiryAnswer))
+
+    async def _call(self, bank: str, address: str, body: bytes, token: str) -> tuple[int, bytes]:
+        headers = self._headers(bank, urlsplit(address).path, body, token)
+        async with self._session.post(address, data=body, headers=headers, allow_redirects=False) as response:
             raw = await response.content.read(ANSWER_BYTES_MAX)
             while len(raw) < ANSWER_BYTES_MAX and (more := await response.content.read(ANSWER_BYTES_MAX - len(raw))):
                 raw += more
             status = response.status
-        return _answer(status, msgspec.json.decode(raw, type=InquiryAnswer))
+        return status, raw
 
-    def _headers(self, bank: str, path: str, body: bytes) -> dict[str, str]:
+    def _headers(self, bank: str, path: str, body: bytes, token: str) -> dict[str, str]:
         timestamp = datetime.fromtimestamp(self._now_ms() / 1000, UTC).isoformat(timespec="milliseconds")
-        partner = self._settings.partner_id
         return {
             "Content-Type": "application/json",
-            "Authorization": f"Bearer {partner}",
+            "Authorization": f"Bearer {token}",
             "X-TIMESTAMP": timestamp,
             "X-SIGNATURE": snap.signature(
-                self._keys[bank].secrets[0], path=path, access_token=partner, body=body, timestamp=timestamp
+                self._keys[bank].secrets[0], path=path, access_token=token, body=body, timestamp=timestamp
             ),
-            "X-PARTNER-ID": partner,
+            "X-PARTNER-ID": self._settings.partner_id,
             "X-EXTERNAL-ID": fresh("inq")[:EXTERNAL_ID_CHARACTERS_MAX],
         }
 

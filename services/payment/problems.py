@@ -78,6 +78,78 @@ REFUND_DECIDED: Final = ProblemType(
     next_id="Lihat keadaannya di daftar pengembalian dana.",
     next_en="Look at its state in the list of refunds.",
 )
+EXCEPTION_NOT_FOUND: Final = ProblemType(
+    code="exception_not_found",
+    status=404,
+    title_id="Tidak ada laporan dengan nomor ini dalam daftar pengecualian",
+    title_en="There is no report of this number in the list of exceptions",
+    next_id="Gunakan `number` dari daftar pengecualian.",
+    next_en="Use the `number` of the list of exceptions.",
+)
+EXCEPTION_RESOLVED: Final = ProblemType(
+    code="exception_resolved",
+    status=409,
+    title_id="Laporan ini sudah diselesaikan",
+    title_en="This report has been resolved already",
+    next_id="Lihat penyelesaiannya dalam daftar pengecualian.",
+    next_en="Look at how it ended in the list of exceptions.",
+)
+EXCEPTION_NOT_RUPIAH: Final = ProblemType(
+    code="exception_not_rupiah",
+    status=409,
+    title_id="Jumlah yang dilaporkan bukan rupiah bulat",
+    title_en="The amount reported is no whole rupiah",
+    next_id="Tunggu laporan harian bank: rupiah yang tercantum di sana diselesaikan tersendiri; lalu tutup yang ini.",
+    next_en="Wait for the bank's report of the day: rupiah it lists have an end of their own; then dismiss this one.",
+)
+EXCEPTION_MONEY_TAKEN: Final = ProblemType(
+    code="exception_money_taken",
+    status=409,
+    title_id="NTPN ini sudah menjadi pembayaran",
+    title_en="This NTPN is a payment already",
+    next_id="Kembalikan pembayaran itu melalui pemesanannya, atau tutup laporan ini.",
+    next_en="Refund that payment by its booking, or dismiss this report.",
+)
+EXCEPTION_UNCONFIRMED: Final = ProblemType(
+    code="exception_unconfirmed",
+    status=409,
+    title_id="Bank belum membenarkan uang ini",
+    title_en="The bank does not stand by this money",
+    next_id="Ulangi bila bank menjawab, atau tunggu laporan hariannya; tanpa itu uang ini tidak digunakan.",
+    next_en="Try again when the bank answers, or wait for its report of the day; until then the money goes nowhere.",
+)
+EXCEPTION_INVOICE_PAID: Final = ProblemType(
+    code="exception_invoice_paid",
+    status=409,
+    title_id="Tagihan itu sudah dibayar",
+    title_en="That invoice is paid already",
+    next_id="Periksa kode billing; uang yang dibayar dua kali dikembalikan.",
+    next_en="Check the billing code; money paid twice is given back.",
+)
+EXCEPTION_OTHER_AMOUNT: Final = ProblemType(
+    code="exception_other_amount",
+    status=409,
+    title_id="Jumlahnya tidak sama dengan tagihan itu",
+    title_en="The amount is not that of the invoice",
+    next_id="Hanya pembayaran penuh yang dapat dicocokkan; selain itu uangnya dikembalikan.",
+    next_en="Only a payment in full can be matched; any other money is given back.",
+)
+EXCEPTION_MONEY_MOVED: Final = ProblemType(
+    code="exception_money_moved",
+    status=409,
+    title_id="Bank menyatakan uang ini telah diterima",
+    title_en="The bank says that this money came",
+    next_id="Kembalikan uangnya atau cocokkan dengan tagihan.",
+    next_en="Give it back, or match it with an invoice.",
+)
+EXCEPTION_DAY_NOT_SETTLED: Final = ProblemType(
+    code="exception_day_not_settled",
+    status=409,
+    title_id="Laporan harian bank untuk hari itu belum ada",
+    title_en="The bank's report of that day is not here yet",
+    next_id="Selesaikan laporan hari itu dengan `settle`, lalu ulangi.",
+    next_en="Reconcile the report of that day with `settle`, then try again.",
+)
 PROOF_WRONG: Final = ProblemType(
     code="payment_proof_wrong",
     status=422,

@@ -18,9 +18,11 @@ import msgspec
 from kernel.clock import NowMs
 from kernel.postgres import Database
 from services.payment import stores
-from services.payment.domain import notices, snap
+from services.payment.domain import access, notices, snap
+from services.payment.domain.access import TokenAnswer
 from services.payment.domain.billing import CURRENCY
 from services.payment.domain.notices import Amount, Inquiry, InquiryAnswer, Notification
+from services.payment.sandbox_tokens import SandboxTokens
 from services.payment.settings import SANDBOX, BankSettings
 from services.payment.stores import Booked
 
@@ -59,6 +61,13 @@ class SandboxBank:
         self._settings = settings
         self._keys = settings.keys_by_bank()[BANK]
         self._now_ms = now_ms
+        self._tokens = SandboxTokens(settings)
+
+    def give_token(self, headers: Mapping[str, str]) -> tuple[int, TokenAnswer]:
+        """
+        Answer the partner who wants to ask: HTTP status and answer.
+        """
+        return self._tokens.give(headers, now_ms=self._now_ms())
 
     async def pay(self, billing_code: str, amount_rupiah: int, *, paid_seconds_ago: int = 0) -> Receipt | None:
         """
@@ -95,6 +104,8 @@ class SandboxBank:
         partner, now_ms = self._settings.partner_id, self._now_ms()
         if snap.check(told, keys=self._keys, partner=partner, path=path, body=body, now_ms=now_ms) is not None:
             return _said(notices.NOT_YOURS)
+        if told is None or not self._tokens.is_good(told.access_token, now_ms=now_ms):
+            return _said(access.TOKEN_NOT_GOOD)
         try:
             asked = msgspec.json.decode(body, type=Inquiry)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
 from services.payment import bank_keys
-from services.payment.domain.snap import Keys
+from services.payment.domain.access import Signer
+from services.payment.domain.snap import Keys, Verifier
 
 SANDBOX = "sandbox"
 PARTNER_CHARACTERS_MAX = 36
@@ -34,6 +35,15 @@ class BankSettings:
     """Longer is unknown, and asked again later. Below what a bank waits for the answer to its report."""
     partner_id: str = variable("BANK_PARTNER_ID", default="antrean")
     """Who we are to the banks."""
+    token_urls: str = variable("BANK_TOKEN_URLS", default="")
+    """
+    `name=address[,name=address]`: banks that are called with an access token, and where they give it. To any other
+    we are BANK_PARTNER_ID.
+    """
+    client_id: str = variable("BANK_CLIENT_ID", default="antrean")
+    """Who we are where tokens are given: X-CLIENT-KEY."""
+    client_key: str = variable("BANK_CLIENT_KEY", default="", secret=True)
+    """Our RSA private key, base64 of PKCS 8 DER. Banks that give tokens have its public half."""
     callback_url: str = variable("BANK_CALLBACK_URL", default="")
     """The gateway's address of the sandbox bank's callback. Needed where SANDBOX=1."""
     callback_timeout_seconds: float = variable("BANK_CALLBACK_TIMEOUT_SECONDS", default=2.5, at_least=0.1, at_most=10)
@@ -52,8 +62,19 @@ class BankSettings:
             raise ValueError(f"BANK_INQUIRY_URLS must name the banks of BANK_SECRETS: {sorted(secrets)}")
         if not 0 < len(self.partner_id) <= PARTNER_CHARACTERS_MAX or not self.partner_id.isascii():
             raise ValueError("BANK_PARTNER_ID must have 1..36 characters of ASCII")
+        self._check_tokens(set(secrets))
         if self.callback_url and not urlsplit(self.callback_url).hostname:
             raise ValueError(f"BANK_CALLBACK_URL must be an address, got {self.callback_url!r}")
+
+    def _check_tokens(self, banks: set[str]) -> None:
+        if strangers := set(self.token_addresses_by_bank()) - banks:
+            raise ValueError(f"BANK_TOKEN_URLS names {sorted(strangers)}, which BANK_SECRETS does not")
+        if self.token_urls and not self.client_key:
+            raise ValueError("BANK_CLIENT_KEY is required where BANK_TOKEN_URLS names a bank")
+        if self.client_key:
+            bank_keys.client_key_of(self.client_key)
+        if not 0 < len(self.client_id) <= PARTNER_CHARACTERS_MAX or not self.client_id.isascii():
+            raise ValueError("BANK_CLIENT_ID must have 1..36 characters of ASCII")
 
     def keys_by_bank(self) -> dict[str, Keys]:
         """
@@ -70,6 +91,24 @@ class BankSettings:
         Where each bank is asked.
         """
         return bank_keys.addresses_of(self.inquiry_urls)
+
+    def token_addresses_by_bank(self) -> dict[str, str]:
+        """
+        Where each bank that wants one gives its access token.
+        """
+        return bank_keys.addresses_of(self.token_urls, "BANK_TOKEN_URLS")
+
+    def client_signer(self) -> Signer:
+        """
+        Signs as we do to be given a token. Raises `ValueError` without a key.
+        """
+        return bank_keys.signer_of(bank_keys.client_key_of(self.client_key))
+
+    def client_verifier(self) -> Verifier:
+        """
+        Checks what `client_signer` signs: what a bank does with the public half of our key.
+        """
+        return bank_keys.verifier_of(bank_keys.client_key_of(self.client_key).public_key())
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

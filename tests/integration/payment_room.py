@@ -277,9 +277,9 @@ def _public(key: RSAPrivateKey) -> bytes:
 
 
 @asynccontextmanager
-async def payment_room(dsn: str) -> AsyncIterator[Room]:
+async def payment_room(dsn: str, *, client_key: str = "") -> AsyncIterator[Room]:
     """
-    Open the room on an empty database.
+    Open the room on an empty database. With a key of ours the sandbox's bank is asked under an access token.
     """
     settings = PostgresSettings(url=dsn)
     await migrate(settings, schema=stores.SCHEMA, folder=stores.MIGRATIONS)
@@ -299,6 +299,8 @@ async def payment_room(dsn: str) -> AsyncIterator[Room]:
             public_keys=f"{RSA_BANK}:{base64.b64encode(_public(notary())).decode()}",
             inquiry_urls=f"{BANK}={inquiries},{RSA_BANK}={inquiries},{SANDBOX}={base}/v1/sandbox/bank/inquiries",
             inquiry_timeout_seconds=0.5,
+            token_urls=f"{SANDBOX}={base}/v1/sandbox/bank/access-token" if client_key else "",
+            client_key=client_key,
             callback_url=f"{base}/v1/bank/callbacks/{SANDBOX}",
         )
         banks = HttpBanks(asking, bank, now_ms)

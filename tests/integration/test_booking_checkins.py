@@ -237,7 +237,12 @@ async def test_a_visit_goes_from_the_desk_to_the_passports(room: Room, client: C
     ready = await room.event("one", BookingReady)
     assert isinstance(ready, BookingReady)
     assert day == ready.pick_up_on
-    assert ["booking.checked_in.v1", "booking.ready.v1", "booking.collected.v1"] == (await room.told("one"))[-3:]
+    assert [
+        "booking.checked_in.v1",
+        "booking.served.v1",
+        "booking.ready.v1",
+        "booking.collected.v1",
+    ] == (await room.told("one"))[-4:]
     assert ["check_in_booking", "serve_booking", "process_booking", "ready_booking", "collect_booking"] == [
         action for action, _, _ in await audit_lines(room)
     ]

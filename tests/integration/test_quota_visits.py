@@ -19,6 +19,7 @@ from contracts.events import (
     BookingNoShow,
     BookingPardoned,
     BookingReady,
+    BookingServed,
     Event,
 )
 from kernel.clock import now_ms
@@ -155,7 +156,12 @@ async def test_a_pardon_lifts_the_block_of_its_booking_and_no_other(room: Room) 
 
 @pytest.mark.parametrize(
     ("kind", "more"),
-    [(BookingIncomplete, {"reason": "no photo"}), (BookingReady, {"pick_up_on": "2026-12-04"}), (BookingCollected, {})],
+    [
+        (BookingServed, {}),
+        (BookingIncomplete, {"reason": "no photo"}),
+        (BookingReady, {"pick_up_on": "2026-12-04"}),
+        (BookingCollected, {}),
+    ],
 )
 @on_a_cluster_too
 async def test_after_a_visit_people_may_reserve_again_and_its_places_stay(
@@ -287,6 +293,27 @@ async def test_a_move_to_where_nothing_is_free_changes_nothing(home: House) -> N
     assert ("refused", "sold_out") == (standing.state, standing.refusal)
     assert "confirmed" == await home.state_of(asked)
     assert {(slot_id, 1), (slot_id, 2)} == set(await home.seats_in_valkey())
+
+
+async def test_who_was_served_is_free_at_once_and_after_a_rebuild(home: House) -> None:
+    """
+    What quota hears of the step and what booking's snapshot says of the state are one: nobody is claimed for.
+    """
+    slot_id = (await home.public_slots())[0]
+    asked = await _confirmed(home, slot_id)
+    for state in (State.CHECKED_IN, State.SERVED):
+        await _step(home, asked, to=state)
+    before = {claim["account_id"]: claim["claimed_for"] for claim in await home.quota.records("claim")}
+    await _hear(home)
+    heard_of = {claim["account_id"]: claim["claimed_for"] for claim in await home.quota.records("claim")}
+    await home.quota.valkey.call("FLUSHALL")
+    report = await home.rebuild()
+
+    assert {asked.account_id: asked.reservation_id} == before
+    assert {asked.account_id: None} == heard_of
+    assert [] == report.differences
+    assert await home.seats_in_postgres() == await home.seats_in_valkey()
+    assert isinstance(await _again(home.quota, asked, slot_id), Held)
 
 
 async def test_blocks_come_back_with_a_rebuild(home: House) -> None:

@@ -20,6 +20,7 @@ from contracts.events import (
     BookingPardoned,
     BookingReady,
     BookingRescheduled,
+    BookingServed,
     Event,
 )
 from kernel.auth.tokens import signing_key
@@ -94,6 +95,14 @@ def event_of(template: Template, told: Booking | None = None) -> Event:
             virtual_account="988101234567890123",
             amount_rupiah=AMOUNT_RUPIAH,
         ),
+        Template.WAITLIST_OFFER: BookingAwaitingPayment(
+            booking=told,
+            at_ms=1,
+            billing_code="812345678901234",
+            virtual_account="988101234567890123",
+            amount_rupiah=AMOUNT_RUPIAH,
+            offered="waitlist",
+        ),
         Template.CONFIRMED: BookingConfirmed(booking=told, at_ms=1, **paid),
         Template.EXPIRED: BookingExpired(booking=told, at_ms=1),
         Template.CANCELLED: BookingCancelled(booking=told, at_ms=1, reason="holder"),
@@ -105,6 +114,7 @@ def event_of(template: Template, told: Booking | None = None) -> Event:
         Template.NO_SHOW: BookingNoShow(booking=told, at_ms=1, blocked_until_ms=PAY_BY_MS),
         Template.PARDONED: BookingPardoned(booking=told, at_ms=1, reason="incident"),
         Template.INCOMPLETE: BookingIncomplete(booking=told, at_ms=1, reason="family_card"),
+        Template.SERVED: BookingServed(booking=told, at_ms=1),
         Template.READY: BookingReady(booking=told, at_ms=1, pick_up_on="2026-12-03"),
     }
     return events[template]

@@ -143,6 +143,18 @@ def test_the_confirmation_carries_the_appointment_and_its_papers(
         (Template.PARDONED, "en", ("the office could not serve",)),
         (Template.INCOMPLETE, "id", ("kartu keluarga (KK)", "Anda tidak diblokir")),
         (Template.INCOMPLETE, "en", ("family card (KK)", "You are not blocked")),
+        (Template.SERVED, "id", ("sidik jari", "hari mulai paspor dapat diambil")),
+        (Template.SERVED, "en", ("fingerprints", "the day from which they can be fetched")),
+        (
+            Template.WAITLIST_OFFER,
+            "id",
+            ("812345678901234", "Jumat, 27 November 2026 16.00 WITA", "giliran Anda di daftar tunggu terpakai"),
+        ),
+        (
+            Template.WAITLIST_OFFER,
+            "en",
+            ("812345678901234", "Friday, 27 November 2026 16:00 WITA", "place on the waiting list is used up"),
+        ),
         (Template.READY, "id", ("mulai Kamis, 3 Desember 2026", "Kota Makassar")),
         (Template.READY, "en", ("from Thursday, 3 December 2026 on", "Kota Makassar")),
     ],
@@ -151,7 +163,7 @@ def test_the_mails_of_the_visit_say_what_comes_next(
     writer: Composer, template: Template, locale: str, said: tuple[str, ...]
 ) -> None:
     """
-    The other booking, the end of the block, the missing document, the day to fetch the passport.
+    The other booking, the end of the block, the missing document, the day to fetch it, what an offer is worth.
     """
     plain, page = _words(_mail(writer, template, locale))
 

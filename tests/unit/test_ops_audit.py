@@ -140,6 +140,22 @@ def test_a_true_story_has_no_findings() -> None:
     assert {kind.value: 0 for kind in Kind} == zeros([])
 
 
+def test_an_offer_to_the_waitlist_has_a_mail_of_its_own() -> None:
+    """
+    And with it none that asks for payment as for any hold.
+    """
+    offered = with_booking("b", wished_for="waitlist")
+    mails = tuple(
+        msgspec.structs.replace(mail, template="waitlist_offer")
+        if (mail.template, mail.booking_id) == ("awaiting_payment", "b")
+        else mail
+        for mail in offered.mails
+    )
+
+    assert [] == judge(msgspec.structs.replace(offered, mails=mails))
+    assert {(Kind.MAIL_MISSING, Store.MAILS), (Kind.MAIL_DUPLICATE, Store.MAILS)} == named(judge(offered))
+
+
 @pytest.mark.parametrize("state", ["checked_in", "incomplete", "no_show", "processing", "ready", "collected"])
 def test_a_visit_keeps_the_places_confirmed(state: str) -> None:
     """

@@ -8,11 +8,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from kernel.settings import BadSettings, load
 from services.payment.settings import ApiSettings
 
+_CLIENT_KEY = base64.b64encode(
+    rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+    )
+).decode()
 GOOD = {
     "HTTP_PORT": "0",
     "DATABASE_URL": "postgresql://127.0.0.1/antrean",
@@ -20,6 +25,8 @@ GOOD = {
     "BANK_SECRETS": "sandbox:0123456789abcdef,mandiri:fedcba9876543210",
     "BANK_INQUIRY_URLS": "sandbox=http://127.0.0.1/v1/sandbox/bank/inquiries,mandiri=https://bank.example/status",
     "BANK_CALLBACK_URL": "http://127.0.0.1/v1/bank/callbacks/sandbox",
+    "BANK_TOKEN_URLS": "mandiri=https://bank.example/token",
+    "BANK_CLIENT_KEY": _CLIENT_KEY,
     "SANDBOX": "1",
 }
 
@@ -85,6 +92,11 @@ def test_a_key_too_short_or_of_another_kind_stops_the_boot(bits: int | None) -> 
         ("BANK_INQUIRY_URLS", "sandbox=nowhere,mandiri=http://127.0.0.1/"),
         ("BANK_INQUIRY_TIMEOUT_SECONDS", "0"),
         ("BANK_PARTNER_ID", "x" * 37),
+        ("BANK_TOKEN_URLS", "bca=http://127.0.0.1/token"),
+        ("BANK_TOKEN_URLS", "mandiri=nowhere"),
+        ("BANK_CLIENT_KEY", ""),
+        ("BANK_CLIENT_KEY", "bm9uZQ=="),
+        ("BANK_CLIENT_ID", "x" * 37),
         ("BANK_CALLBACK_URL", "nowhere"),
         ("BANK_CALLBACK_URL", ""),
     ],
@@ -97,3 +109,4 @@ def test_a_wrong_variable_is_named_and_no_secret_is_shown(name: str, value: str)
         load(ApiSettings, {**GOOD, name: value})
 
     assert "fedcba9876543210" not in str(refused.value)
+    assert _CLIENT_KEY not in str(refused.value)

@@ -107,12 +107,17 @@ def ms_of(moment: dt.datetime) -> int:
     return int(moment.timestamp() * 1_000_000) // 1000
 
 
-def announcement(record: BookingRecord) -> events.BookingEvent | None:
+def announcement(record: BookingRecord, *, offered: str | None = None) -> events.BookingEvent | None:
     """
     The event of the step a booking has just taken; None for steps nobody outside needs.
+
+    `offered` is who its places were offered to, where they had come back.
     """
     tell = _TELLERS.get(record.state)
-    return tell(record) if tell else None
+    event = tell(record) if tell else None
+    if isinstance(event, events.BookingAwaitingPayment):
+        return msgspec.structs.replace(event, offered=offered)
+    return event
 
 
 def event_id_of(booking_id: str, version: int) -> str:
@@ -230,6 +235,10 @@ def _checked_in(record: BookingRecord) -> events.BookingEvent:
     return events.BookingCheckedIn(booking=_told(record), at_ms=ms_of(record.changed_at))
 
 
+def _served(record: BookingRecord) -> events.BookingEvent:
+    return events.BookingServed(booking=_told(record), at_ms=ms_of(record.changed_at))
+
+
 def _incomplete(record: BookingRecord) -> events.BookingEvent:
     return events.BookingIncomplete(booking=_told(record), at_ms=ms_of(record.changed_at), reason=_there(record.reason))
 
@@ -272,6 +281,7 @@ _TELLERS: Final[Mapping[State, Callable[[BookingRecord], events.BookingEvent]]] 
     State.DISPLACED: _displaced,
     State.RESCHEDULED: _rescheduled,
     State.CHECKED_IN: _checked_in,
+    State.SERVED: _served,
     State.INCOMPLETE: _incomplete,
     State.READY: _ready,
     State.COLLECTED: _collected,

@@ -306,6 +306,7 @@ SELECT json_build_object(
     'seats', seats, 'person_ids', person_ids, 'state', state, 'version', version, 'pay_by', pay_by,
     'held_at', held_at, 'changed_at', changed_at, 'partition', partition, 'epoch', epoch, 'seq', seq,
     'billing_code', billing_code, 'amount_rupiah', amount_rupiah, 'ntpn', ntpn, 'reason', reason,
+    'wished_for', (SELECT w.why FROM wish AS w WHERE w.booking_id = b.booking_id),
     'active_seats', coalesce(s.active, '[]'), 'active_person_ids', coalesce(p.active, '[]'),
     'history', (SELECT json_agg(json_build_object('state', h.state, 'version', h.version, 'at', h.at)
         ORDER BY h.version) FROM booking_history AS h WHERE h.booking_id = b.booking_id))::text

@@ -33,6 +33,14 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 -- How many lines wait. Looks at 100,000 at most: more is as bad.
 SELECT count(*) FROM (SELECT 1 FROM audit_waiting LIMIT 100000) AS waiting;
 
+-- read_oldest_unsealed --
+-- Seconds since the first of the waiting lines was written, or 0.
+SELECT coalesce((
+    SELECT extract(epoch FROM clock_timestamp() - at)::double precision
+    FROM audit_waiting INNER JOIN audit_entry USING (entry_id)
+    ORDER BY entry_id LIMIT 1
+), 0);
+
 -- read_heads --
 -- Every head in order, for a cursor.
 SELECT head_id, first_number, last_number, chain, manifest, sealed_at, kid, signature

@@ -21,6 +21,10 @@ RETURNING w.booking_id, w.why, w.account_id, w.person_ids, w.slot_ids, w.seats, 
 -- How a wish stands. $1 booking_id
 SELECT booking_id, why, state, refusal FROM wish WHERE booking_id = $1;
 
+-- read_offered --
+-- Which bookings are offers to who was next in line. $1 booking_ids
+SELECT booking_id, why FROM wish WHERE booking_id = ANY ($1::text[]) AND why = 'waitlist';
+
 -- read_unsettled_wishes --
 -- Wishes quota has not answered some time after they could still be had: to be asked again. $1 seconds, $2 how many at most
 SELECT booking_id, why, account_id, person_ids, slot_ids, seats, replaces, actor, reason, pay_by, good_until
@@ -29,3 +33,8 @@ WHERE state = 'asked' AND good_until < clock_timestamp() - make_interval(secs =>
 ORDER BY good_until
 LIMIT $2
 FOR UPDATE SKIP LOCKED;
+
+-- read_oldest_unanswered --
+-- Seconds since the first open wish could not be had any more, or 0.
+SELECT greatest(0, coalesce(extract(epoch FROM clock_timestamp() - min(good_until)), 0))::double precision
+FROM wish WHERE state = 'asked';

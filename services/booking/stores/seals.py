@@ -54,6 +54,14 @@ async def put(connection: Connection, head: Head, items: Sequence[Item], chain: 
     await connection.execute(SQL.write_head, *(getattr(head, field) for field in HEAD_FIELDS))
 
 
+async def oldest_unsealed_seconds(connection: Connection) -> float:
+    """
+    How long the line that was written first has waited for its seal; 0 where none waits.
+    """
+    seconds: float = await connection.fetchval(SQL.read_oldest_unsealed)
+    return seconds
+
+
 async def count_unsealed(connection: Connection) -> int:
     """
     How many lines wait.

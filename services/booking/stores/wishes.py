@@ -73,11 +73,28 @@ async def asked_among(connection: Connection, booking_ids: Sequence[str]) -> dic
     return {row["booking_id"]: _wish_of(row) for row in await connection.fetch(SQL.read_asked_wishes, booking_ids)}
 
 
+async def offered_among(connection: Connection, booking_ids: Sequence[str]) -> dict[str, str]:
+    """
+    Those of these bookings whose places came back and were offered, each with to whom: the waitlist.
+    """
+    if not booking_ids:
+        return {}
+    return {row["booking_id"]: row["why"] for row in await connection.fetch(SQL.read_offered, booking_ids)}
+
+
 async def unsettled(connection: Connection, *, after_seconds: float, limit: int) -> Sequence[Wish]:
     """
     Wishes without an answer for too long.
     """
     return [_wish_of(row) for row in await connection.fetch(SQL.read_unsettled_wishes, after_seconds, limit)]
+
+
+async def unanswered_seconds(connection: Connection) -> float:
+    """
+    How long ago the oldest open wish should have been answered; 0 where none is late.
+    """
+    seconds: float = await connection.fetchval(SQL.read_oldest_unanswered)
+    return seconds
 
 
 def _wish_of(row: Any) -> Wish:

@@ -19,7 +19,7 @@ from kernel.postgres import Database
 from services.booking import metrics
 from services.booking.domain.lifecycle import UNPAID, Payment, State, payment_means
 from services.booking.domain.record import BookingRecord
-from services.booking.stores import bookings
+from services.booking.stores import bookings, wishes
 from services.booking.stores.bookings import Step, moment_of
 from services.booking.use_cases import noting, reseating
 from services.booking.use_cases.reseating import LateMoney
@@ -50,7 +50,8 @@ async def take(database: Database, envelopes: Sequence[Envelope]) -> None:
         for state in ORDER:
             records += await bookings.move(connection, judge.steps[state], to=state, come_from=COME_FROM[state])
         records += await reseating.take_in(connection, judge.late)
-        await tell_steps(connection, records)
+        invoiced = [step.booking_id for step in judge.steps[State.AWAITING_PAYMENT]]
+        await tell_steps(connection, records, offered=await wishes.offered_among(connection, invoiced))
         # A desk without a network may have seen these people before they paid.
         brought_in = await noting.bring_in(connection, [r.booking_id for r in records if r.state is State.CONFIRMED])
     metrics.count_steps([*(record.state for record in records), *brought_in])

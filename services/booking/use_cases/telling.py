@@ -5,6 +5,7 @@ Called by the other use cases inside their transaction. The relay carries it to 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from contracts.envelope import seal
 from contracts.events import ReservationHeld, SlotPlanned
@@ -19,18 +20,21 @@ from services.booking.domain.record import (
 )
 
 SOURCE = "booking"
+NOBODY_WAITED: Final[Mapping[str, str]] = {}
 
 
-async def tell_steps(connection: Connection, records: Sequence[BookingRecord]) -> None:
+async def tell_steps(
+    connection: Connection, records: Sequence[BookingRecord], *, offered: Mapping[str, str] = NOBODY_WAITED
+) -> None:
     """
-    Announce bookings as they are after a step.
+    Announce bookings as they are after a step. `offered` says by booking whose turn its places were.
     """
     await outbox.append(
         connection,
         [
             seal(event, event_id=event_id_of(record.booking_id, record.version), key=record.booking_id, source=SOURCE)
             for record in records
-            if (event := announcement(record)) is not None
+            if (event := announcement(record, offered=offered.get(record.booking_id))) is not None
         ],
     )
 

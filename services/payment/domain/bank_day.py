@@ -124,7 +124,7 @@ def compare(line: BankLine, payment: Payment, *, bank: str) -> Outcome:
     """
     A line against the payment of its NTPN.
     """
-    if (line.billing_code, bank) != (payment.billing_code, payment.bank):
+    if (line.billing_code, bank) != (payment.reported_code, payment.bank):
         return Outcome.DETAILS_DIFFER
     return Outcome.MATCHED if line.amount_rupiah == payment.amount_rupiah else Outcome.AMOUNT_DIFFERS
 

@@ -40,8 +40,9 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     refund_id: str
-    booking_id: str
-    account_id: str
+    booking_id: str | None
+    """None where the money came under a code nobody issued."""
+    account_id: str | None
     ntpn: str
     bank: str
     journal_number: str
@@ -60,6 +61,8 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     reported_at: dt.datetime | None
     timezone: str
     """The office's."""
+    exception_number: int | None = None
+    """Of the list of exceptions, where the money was no payment."""
 
 
 class StandingPayment(msgspec.Struct, frozen=True, kw_only=True):

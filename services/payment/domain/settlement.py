@@ -73,6 +73,15 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     booking_id: str
     amount_rupiah: int
     paid_at_ms: int
+    told_code: str | None = None
+    """Under which the bank told of it, where a person has matched it with another."""
+
+    @property
+    def reported_code(self) -> str:
+        """
+        The code the bank knows it by.
+        """
+        return self.told_code or self.billing_code
 
 
 class Verdict(enum.Enum):
@@ -126,15 +135,18 @@ _CONFIRMED: Final = {
 }
 
 
-def judge(report: Report, *, invoice: Invoice | None, known: Payment | None, said: Said) -> Verdict:
+def judge(
+    report: Report, *, invoice: Invoice | None, known: Payment | None, said: Said, is_given_back: bool = False
+) -> Verdict:
     """
-    The verdict. `known` is the payment already stored under the report's NTPN, `said` what the bank said when asked.
+    The verdict. `known` is the payment already stored under the report's NTPN, `said` what the bank said when asked;
+    `is_given_back` tells that money of this NTPN, which was no payment, goes back to who paid it.
 
     A closed invoice takes money too, and so does one past its time: whether a place is left for it is
     booking's decision, by the bank's clock.
     """
     if known is not None:
-        same = (known.bank, known.billing_code, known.amount_rupiah) == (
+        same = (known.bank, known.reported_code, known.amount_rupiah) == (
             report.bank,
             report.billing_code,
             report.amount_rupiah,
@@ -144,7 +156,9 @@ def judge(report: Report, *, invoice: Invoice | None, known: Payment | None, sai
         return Verdict.UNKNOWN_CODE
     if report.amount_rupiah != invoice.amount_rupiah:
         return _wrong_amount(report.amount_rupiah, invoice.amount_rupiah)
-    return Verdict.ALREADY_PAID if invoice.state == "paid" else _CONFIRMED[said]
+    if invoice.state == "paid":
+        return Verdict.ALREADY_PAID
+    return Verdict.NTPN_REUSED if is_given_back else _CONFIRMED[said]
 
 
 def _wrong_amount(told_rupiah: int | None, due_rupiah: int) -> Verdict:

@@ -71,7 +71,10 @@ class RefundAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     refund_id: str
-    booking_id: str
+    booking_id: str | None
+    """Null where the money came under a code nobody issued."""
+    exception: int | None
+    """Its number in the list of exceptions, where the money was no payment."""
     ntpn: str
     paid_rupiah: int
     amount_rupiah: int
@@ -179,7 +182,7 @@ async def get_own_refund(request: web.Request) -> web.Response:
         return answer(request, problems.REFUND_NOT_FOUND)
     return answer_json(
         OwnRefundAnswer(
-            booking_id=refund.booking_id,
+            booking_id=booking_id,
             amount_rupiah=refund.amount_rupiah,
             state=refund.state,
             requested_at=_at(refund.requested_at, refund.timezone) or "",
@@ -219,6 +222,7 @@ def _answer_for(refund: Refund) -> RefundAnswer:
     return RefundAnswer(
         refund_id=refund.refund_id,
         booking_id=refund.booking_id,
+        exception=refund.exception_number,
         ntpn=refund.ntpn,
         paid_rupiah=refund.paid_rupiah,
         amount_rupiah=refund.amount_rupiah,

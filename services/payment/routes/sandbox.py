@@ -10,6 +10,7 @@ from aiohttp import web
 from kernel.http.problem import answer
 from kernel.http.route import Route, answer_json, body_of, bytes_of
 from services.payment import problems, stores
+from services.payment.domain.access import TokenAnswer, TokenAsked
 from services.payment.domain.notices import BillingCode, Inquiry, InquiryAnswer
 from services.payment.routes.keys import DATABASE, SANDBOX_BANK
 from services.payment.sandbox_bank import Receipt
@@ -53,6 +54,15 @@ async def post_sandbox_inquiry(request: web.Request) -> web.Response:
     return answer_json(said, status=status)
 
 
+async def post_sandbox_token(request: web.Request) -> web.Response:
+    """
+    An access token of the sandbox's bank, for who signs with the key of BANK_CLIENT_KEY.
+    """
+    await body_of(request, TokenAsked)
+    status, said = request.app[SANDBOX_BANK].give_token(request.headers)
+    return answer_json(said, status=status)
+
+
 SANDBOX_ROUTES = (
     Route(
         method="POST",
@@ -63,6 +73,16 @@ SANDBOX_ROUTES = (
         body=SandboxPayment,
         answers={200: Receipt},
         problems=(problems.BILLING_CODE_UNKNOWN, problems.BANK_UNREACHABLE),
+        sandbox=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/sandbox/bank/access-token",
+        handler=post_sandbox_token,
+        summary="Be given an access token by the sandbox's bank (SNAP BI, signed with SHA256withRSA)",
+        operation="ask_sandbox_token",
+        body=TokenAsked,
+        answers={200: TokenAnswer, 401: TokenAnswer},
         sandbox=True,
     ),
     Route(

@@ -46,11 +46,6 @@ UPDATE callback_seen SET verdict = $3 WHERE bank = $1 AND external_id = $2;
 -- Money that could not be confirmed has come after all. $1 ntpn
 UPDATE exception SET resolved_at = clock_timestamp() WHERE ntpn = $1 AND reason = 'unconfirmed' AND resolved_at IS NULL;
 
--- read_exceptions --
--- Reports a person has to look at, a page in the order they came. $1 numbers above, $2 rows at most
-SELECT number, bank, external_id, reason, billing_code, amount_value, currency, ntpn, journal_number, paid_at_ms, recorded_at
-FROM exception WHERE number > $1::bigint AND resolved_at IS NULL ORDER BY number LIMIT $2::integer;
-
 -- find_sandbox_payment --
 -- What the sandbox bank's books say. $1 billing_code, $2 journal_number
 SELECT amount_rupiah, ntpn, journal_number, external_id, paid_at_ms

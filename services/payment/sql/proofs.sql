@@ -34,4 +34,4 @@ DELETE FROM proof_attempt WHERE ctid IN (
 
 -- read_payment_of_booking --
 -- The payment of a booking. $1 booking_id
-SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms FROM payment WHERE booking_id = $1;
+SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms, told_code FROM payment WHERE booking_id = $1;

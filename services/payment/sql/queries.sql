@@ -56,22 +56,27 @@ FROM invoice WHERE billing_code = $1 FOR UPDATE;
 
 -- read_payment --
 -- The payment of an NTPN. $1 ntpn
-SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms FROM payment WHERE ntpn = $1;
+SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms, told_code FROM payment WHERE ntpn = $1;
 
 -- insert_payment --
--- Money came. $1 ntpn, $2 bank, $3 journal_number, $4 billing_code, $5 booking_id, $6 rupiah, $7 paid_at_ms
-INSERT INTO payment (ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+-- Money came. $1 ntpn, $2 bank, $3 journal_number, $4 billing_code, $5 booking_id, $6 rupiah, $7 paid_at_ms, $8 the code the bank knows it by or null
+INSERT INTO payment (ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms, told_code)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- mark_paid --
 -- The invoice is paid, also when it was closed. $1 booking_id
 UPDATE invoice SET state = 'paid' WHERE booking_id = $1;
 
 -- insert_exception --
--- A report that is no payment. $1 bank, $2 external_id, $3 reason, $4 billing_code, $5 amount as told, $6 currency, $7 ntpn, $8 journal_number, $9 paid_at_ms
+-- A report that is no payment, unless the same is kept under another id and open, or its money goes back. $1 bank, $2 external_id, $3 reason, $4 billing_code, $5 amount as told, $6 currency, $7 ntpn, $8 journal_number, $9 paid_at_ms
 INSERT INTO exception
     (bank, external_id, reason, billing_code, amount_value, currency, ntpn, journal_number, paid_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9::bigint
+WHERE NOT EXISTS (
+    SELECT FROM exception
+    WHERE ntpn = $7 AND bank = $1 AND reason = $3 AND billing_code = $4 AND amount_value = $5 AND currency = $6
+        AND (resolved_at IS NULL OR ended = 'refund')
+)
 ON CONFLICT DO NOTHING;
 
 -- remember_sandbox_payment --
@@ -91,5 +96,6 @@ SELECT booking_id, billing_code, ntpn, bank, journal_number, amount_rupiah, paid
 
 -- export_exceptions --
 -- Every report a person has to look at. In the order they came.
-SELECT bank, external_id, reason, billing_code, amount_value, currency, ntpn AS reported_ntpn, journal_number, paid_at_ms
+SELECT bank, external_id, reason, billing_code, amount_value, currency, ntpn AS reported_ntpn, journal_number, paid_at_ms,
+       CASE WHEN resolved_at IS NULL THEN 'open' ELSE coalesce(ended, 'matched') END AS state
 FROM exception ORDER BY recorded_at, bank, external_id;

@@ -18,6 +18,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING
 RETURNING refund_id;
 
+-- insert_refund_of_exception --
+-- Ask for all the money of an exception back, unless a refund under its NTPN is not rejected. $1 refund_id, $2 its number, $3 reason, $4 requested by
+INSERT INTO refund
+    (refund_id, booking_id, ntpn, account_id, paid_rupiah, amount_rupiah, reason, requested_by, exception_number)
+SELECT $1, i.booking_id, e.ntpn, i.account_id, e.amount_rupiah, e.amount_rupiah, $3, $4, e.number
+FROM exception AS e LEFT JOIN invoice AS i ON i.billing_code = e.billing_code
+WHERE e.number = $2::bigint
+ON CONFLICT DO NOTHING
+RETURNING refund_id;
+
+-- is_given_back --
+-- Whether money of an NTPN that was no payment goes back, or has gone. $1 ntpn
+SELECT EXISTS (SELECT FROM refund WHERE ntpn = $1 AND exception_number IS NOT NULL AND state <> 'rejected');
+
 -- lock_refund --
 -- Be the only one to decide on a refund until the transaction ends. $1 refund_id
 SELECT FROM refund WHERE refund_id = $1 FOR UPDATE;
@@ -27,8 +41,9 @@ SELECT FROM refund WHERE refund_id = $1 FOR UPDATE;
 SELECT * FROM refund_told WHERE refund_id = $1;
 
 -- read_refund_of_booking --
--- The newest refund of an account's booking. $1 booking_id, $2 account_id
-SELECT * FROM refund_told WHERE booking_id = $1 AND account_id = $2 ORDER BY requested_at DESC LIMIT 1;
+-- The newest refund of an account's booking, that of its payment before one of other money under its code. $1 booking_id, $2 account_id
+SELECT * FROM refund_told WHERE booking_id = $1 AND account_id = $2
+ORDER BY exception_number IS NULL DESC, requested_at DESC LIMIT 1;
 
 -- read_refunds --
 -- Refunds of one state, oldest first, after a given one. $1 state, $2 refund_id or null, $3 how many
@@ -50,8 +65,10 @@ UPDATE refund SET state = 'rejected', rejected_by = $2, rejected_at = clock_time
 WHERE refund_id = $1 AND state IN ('requested', 'approved');
 
 -- read_live_refunds --
--- Refunds of a booking that can still be rejected. $1 booking_id
-SELECT refund_id FROM refund WHERE booking_id = $1 AND state IN ('requested', 'approved') ORDER BY refund_id FOR UPDATE;
+-- Refunds of a booking's payment that can still be rejected. $1 booking_id
+SELECT refund_id FROM refund
+WHERE booking_id = $1 AND exception_number IS NULL AND state IN ('requested', 'approved')
+ORDER BY refund_id FOR UPDATE;
 
 -- take_approved_refunds --
 -- The refunds approved first, held until the transaction ends. $1 how many
@@ -69,3 +86,8 @@ UPDATE refund SET state = 'reported', batch_id = $1 WHERE refund_id = ANY ($2::t
 -- read_refund_batch --
 -- What a file holds, always in the same order. $1 batch_id
 SELECT * FROM refund_told WHERE batch_id = $1 ORDER BY refund_id;
+
+-- read_oldest_refunds --
+-- Seconds since the first refund that waits was asked for, or was approved.
+SELECT state, extract(epoch FROM clock_timestamp() - min(coalesce(approved_at, requested_at)))::double precision AS seconds
+FROM refund WHERE state IN ('requested', 'approved') GROUP BY state;

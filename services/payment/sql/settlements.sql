@@ -15,7 +15,7 @@ FROM settlement_line WHERE run_id = $1 AND outcome IS NULL ORDER BY line_number 
 
 -- read_payments --
 -- Payments by NTPN. $1 ntpns
-SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms
+SELECT ntpn, bank, journal_number, billing_code, booking_id, amount_rupiah, paid_at_ms, told_code
 FROM payment WHERE ntpn = ANY ($1::text[]);
 
 -- judge_settlement_lines --

@@ -7,10 +7,10 @@ blocks of the files in `sql/`.
 
 from services.payment.stores.books import Booked, Entry, find_sandbox_payment, remember_sandbox_payment
 from services.payment.stores.confirming import (
+    answer_callback,
     claim_unconfirmed,
     count_unconfirmed,
     end_doubt,
-    exceptions,
     insert_unconfirmed,
     is_journal_unconfirmed,
     is_unconfirmed,
@@ -43,6 +43,7 @@ from services.payment.stores.proofs import (
     insert_attempt,
     payment_of_booking,
 )
+from services.payment.stores.refunds import is_given_back
 from services.payment.stores.statements import MIGRATIONS, SCHEMA
 from services.payment.stores.tariffs import add_service_items, add_tariffs, lock_tariffs, service_items, tariffs
 
@@ -55,13 +56,13 @@ __all__ = (
     "add_service_items",
     "add_tariffs",
     "amount_of",
+    "answer_callback",
     "attempts",
     "callback_seen",
     "claim_unconfirmed",
     "close_invoices",
     "count_unconfirmed",
     "end_doubt",
-    "exceptions",
     "export",
     "find_sandbox_payment",
     "forget_attempts",
@@ -75,6 +76,7 @@ __all__ = (
     "invoice_by_code",
     "invoice_numbers",
     "invoice_of",
+    "is_given_back",
     "is_journal_unconfirmed",
     "is_unconfirmed",
     "lock_invoice",

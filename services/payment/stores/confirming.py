@@ -1,11 +1,8 @@
 """
-Reports in doubt, and the list for people.
+Reports in doubt.
 
-Called by use cases and routes. Never decides.
+Called by use cases. Never decides.
 """
-
-from collections.abc import Sequence
-from typing import Any
 
 from kernel.postgres import Connection
 from services.payment.domain.inquiry import ASK_PAUSE_SECONDS_MAX, pause_seconds
@@ -69,7 +66,14 @@ async def end_doubt(connection: Connection, report: Report, verdict: Verdict) ->
     A report waits no longer; its notification, repeated, is answered with the verdict.
     """
     await connection.execute(SQL.delete_unconfirmed, report.bank, report.external_id)
-    await connection.execute(SQL.update_callback, report.bank, report.external_id, verdict.value)
+    await answer_callback(connection, report.bank, report.external_id, verdict)
+
+
+async def answer_callback(connection: Connection, bank: str, external_id: str, verdict: Verdict) -> None:
+    """
+    A notification that had another end, repeated, is answered with this one.
+    """
+    await connection.execute(SQL.update_callback, bank, external_id, verdict.value)
 
 
 async def resolve_doubts(connection: Connection, ntpn: str) -> None:
@@ -77,10 +81,3 @@ async def resolve_doubts(connection: Connection, ntpn: str) -> None:
     What was listed as unconfirmed has been taken after all.
     """
     await connection.execute(SQL.resolve_doubts, ntpn)
-
-
-async def exceptions(connection: Connection, *, after: int, rows_max: int) -> Sequence[Any]:
-    """
-    A page of what people have to look at.
-    """
-    return await connection.fetch(SQL.read_exceptions, after, rows_max)

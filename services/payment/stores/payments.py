@@ -63,13 +63,14 @@ async def insert_payment(connection: Connection, payment: Payment) -> None:
         payment.booking_id,
         payment.amount_rupiah,
         payment.paid_at_ms,
+        payment.told_code,
     )
     await connection.execute(SQL.mark_paid, payment.booking_id)
 
 
 async def insert_exception(connection: Connection, report: Report, verdict: Verdict) -> None:
     """
-    Keep a report that is no payment.
+    Keep a report that is no payment, once for the same money however often the bank tells of it.
     """
     await connection.execute(
         SQL.insert_exception,

@@ -55,6 +55,24 @@ async def insert(
     return added is not None
 
 
+async def insert_for_exception(
+    connection: Connection, *, refund_id: str, exception_number: int, reason: str, actor: str
+) -> bool:
+    """
+    Ask for money that is no payment, unless its NTPN has a refund that is not rejected. Returns whether it was asked.
+    """
+    added = await connection.fetchval(SQL.insert_refund_of_exception, refund_id, exception_number, reason, actor)
+    return added is not None
+
+
+async def is_given_back(connection: Connection, ntpn: str) -> bool:
+    """
+    Whether money of an NTPN that was no payment goes back, or has gone.
+    """
+    goes: bool = await connection.fetchval(SQL.is_given_back, ntpn)
+    return goes
+
+
 async def read(connection: Connection, refund_id: str) -> Refund | None:
     """
     A refund as it is.
@@ -103,9 +121,17 @@ async def reject(connection: Connection, refund_id: str, *, actor: str) -> None:
 
 async def live_of(connection: Connection, booking_id: str) -> list[str]:
     """
-    Refunds of a booking that can still be rejected, held until the transaction ends.
+    Refunds of a booking's payment that can still be rejected, held until the transaction ends.
     """
     return [row["refund_id"] for row in await connection.fetch(SQL.read_live_refunds, booking_id)]
+
+
+async def waiting_seconds(connection: Connection) -> dict[RefundState, float]:
+    """
+    How long the oldest refund has waited to be decided, and to be reported; 0 where none does.
+    """
+    ages = {row["state"]: row["seconds"] for row in await connection.fetch(SQL.read_oldest_refunds)}
+    return {state: ages.get(state.value, 0.0) for state in (RefundState.REQUESTED, RefundState.APPROVED)}
 
 
 async def take_approved(connection: Connection, *, rows_max: int) -> list[str]:

@@ -17,7 +17,7 @@ from kernel.kafka.message import Message
 from kernel.log import get_logger
 from kernel.postgres import Connection
 from services.payment.domain.refunds import ROOM_ITSELF, Refund, RefundState, Refusal, may_ask, may_become
-from services.payment.stores import audit, refunds
+from services.payment.stores import audit, exceptions, refunds
 from services.payment.stores.audit import Deed
 
 log = get_logger(__name__)
@@ -54,6 +54,25 @@ async def ask(
     return await refunds.read(connection, refund_id) or Refusal.UNKNOWN
 
 
+async def ask_for_exception(
+    connection: Connection, *, refund_id: str, exception_number: int, reason: str, actor: str
+) -> Refund | Refusal:
+    """
+    Ask to give money back that is no payment: all of it, as the bank told of it.
+    """
+    asked = await refunds.insert_for_exception(
+        connection, refund_id=refund_id, exception_number=exception_number, reason=reason, actor=actor
+    )
+    refund = await refunds.read(connection, refund_id) if asked else None
+    if refund is None:
+        return Refusal.ALREADY_ASKED
+    details = {"exception": exception_number, "booking_id": refund.booking_id, "amount_rupiah": refund.amount_rupiah}
+    await audit.write(
+        connection, Deed(actor=actor, action="request_refund", subject=refund_id, reason=reason, details=details)
+    )
+    return refund
+
+
 async def approve(connection: Connection, refund_id: str, *, actor: str, reason: str) -> Refund | Refusal:
     """
     Agree, as a second person.
@@ -63,7 +82,7 @@ async def approve(connection: Connection, refund_id: str, *, actor: str, reason:
 
 async def reject(connection: Connection, refund_id: str, *, actor: str, reason: str) -> Refund | Refusal:
     """
-    Leave the money where it is.
+    Leave the money where it is. What was no payment is open again.
     """
     return await _decide(connection, refund_id, RefundState.REJECTED, actor=actor, reason=reason)
 
@@ -84,14 +103,14 @@ async def follow_bookings(connection: Connection, events: Sequence[Event]) -> li
 
 async def report(connection: Connection, batch_id: str, *, rows_max: int) -> list[Refund]:
     """
-    Close a file of what is approved, and announce each refund in it. Returns them; nothing approved, no file.
+    Close a file of what is approved, and announce each refund of a payment. Returns all; nothing approved, no file.
     """
     refund_ids = await refunds.take_approved(connection, rows_max=rows_max)
     if not refund_ids:
         return []
     at_ms = await refunds.insert_batch(connection, batch_id, refund_ids)
     reported = await refunds.of_batch(connection, batch_id)
-    await outbox.append(connection, [_refunded(refund, at_ms) for refund in reported])
+    await outbox.append(connection, [message for refund in reported for message in _refunded(refund, at_ms)])
     details = {"refunds": len(reported), "amount_rupiah": sum(refund.amount_rupiah for refund in reported)}
     await audit.write(
         connection,
@@ -119,6 +138,8 @@ async def _decide(
         (refunds.approve, "approve_refund") if state is RefundState.APPROVED else (refunds.reject, "reject_refund")
     )
     await step(connection, refund_id, actor=actor)
+    if state is RefundState.REJECTED and refund.exception_number is not None:
+        await exceptions.reopen(connection, refund.exception_number)
     details = {"booking_id": refund.booking_id, "amount_rupiah": refund.amount_rupiah}
     await audit.write(connection, Deed(actor=actor, action=action, subject=refund_id, reason=reason, details=details))
     return await refunds.read(connection, refund_id) or Refusal.UNKNOWN
@@ -146,15 +167,20 @@ async def _move(connection: Connection, event: BookingRescheduled) -> list[Refun
     for refund_id in withdrawn:
         await reject(connection, refund_id, actor=ROOM_ITSELF, reason=reason)
     before = await refunds.of_booking(connection, booking_id, account_id=event.booking.account_id)
-    if before is not None and before.state is RefundState.REPORTED:
+    if before is not None and before.exception_number is None and before.state is RefundState.REPORTED:
         # Nobody can take a file back from the treasury: a person has to ask the payer for the money again.
         log.warning("moved_after_refund", booking_id=booking_id, moved_to=event.moved_to, refund_id=before.refund_id)
     await refunds.move_payment(connection, booking_id, moved_to=event.moved_to)
     return [RefundState.REJECTED] * len(withdrawn)
 
 
-def _refunded(refund: Refund, at_ms: int) -> Message:
+def _refunded(refund: Refund, at_ms: int) -> list[Message]:
+    """
+    For those who follow the booking whose payment it was; money that never was one is nobody's news.
+    """
+    if refund.booking_id is None or refund.exception_number is not None:
+        return []
     event = PaymentRefunded(
         booking_id=refund.booking_id, ntpn=refund.ntpn, amount_rupiah=refund.amount_rupiah, at_ms=at_ms
     )
-    return seal(event, event_id=f"p.{refund.refund_id}.refunded", key=refund.booking_id, source=ROOM)
+    return [seal(event, event_id=f"p.{refund.refund_id}.refunded", key=refund.booking_id, source=ROOM)]

@@ -10,7 +10,7 @@ from contracts.events import PaymentReceived
 from kernel import outbox
 from kernel.postgres import Connection
 from services.payment import stores
-from services.payment.domain.inquiry import Said
+from services.payment.domain.inquiry import Paid, Said
 from services.payment.domain.settlement import Invoice, Payment, Report, Verdict, judge
 from services.payment.domain.snap import Code
 
@@ -54,23 +54,28 @@ async def resolve(connection: Connection, report: Report, *, said: Said, is_last
 async def _judge(connection: Connection, report: Report, *, said: Said, now_ms: int) -> Verdict:
     known = await stores.payment_of(connection, report.ntpn)
     invoice = await stores.lock_invoice(connection, report.billing_code)
-    verdict = judge(report, invoice=invoice, known=known, said=said)
+    is_given_back = await stores.is_given_back(connection, report.ntpn)
+    verdict = judge(report, invoice=invoice, known=known, said=said, is_given_back=is_given_back)
     if verdict is Verdict.ACCEPTED and invoice is not None:
-        await _take(connection, report, invoice, now_ms=now_ms)
+        await take(connection, report, invoice, bank=report.bank, now_ms=now_ms)
     elif verdict.is_exception:
         await stores.insert_exception(connection, report, verdict)
     return verdict
 
 
-async def _take(connection: Connection, report: Report, invoice: Invoice, *, now_ms: int) -> None:
+async def take(connection: Connection, paid: Paid, invoice: Invoice, *, bank: str, now_ms: int) -> None:
+    """
+    Money pays an invoice in full: stored, and told to booking with the bank's moment. The invoice is locked.
+    """
     payment = Payment(
-        ntpn=report.ntpn,
-        bank=report.bank,
-        journal_number=report.journal_number,
-        billing_code=report.billing_code,
+        ntpn=paid.ntpn,
+        bank=bank,
+        journal_number=paid.journal_number,
+        billing_code=invoice.billing_code,
         booking_id=invoice.booking_id,
         amount_rupiah=invoice.amount_rupiah,
-        paid_at_ms=report.paid_at_ms,
+        paid_at_ms=paid.paid_at_ms,
+        told_code=paid.billing_code if paid.billing_code != invoice.billing_code else None,
     )
     await stores.insert_payment(connection, payment)
     await stores.resolve_doubts(connection, payment.ntpn)

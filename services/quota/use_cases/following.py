@@ -24,6 +24,7 @@ from contracts.events import (
     BookingPardoned,
     BookingReady,
     BookingRescheduled,
+    BookingServed,
     SlotPlanned,
 )
 from kernel.clock import NowMs, now_ms
@@ -48,6 +49,7 @@ _REASONS: dict[type[BookingEvent], str] = {
 """Events that end a hold. A citizen's own words for it stay in booking."""
 _FREES_PERSONS: tuple[type[BookingEvent], ...] = (
     *_REASONS,
+    BookingServed,
     BookingIncomplete,
     BookingNoShow,
     BookingReady,
