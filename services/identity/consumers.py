@@ -18,6 +18,7 @@ from contracts.events import (
     BookingPardoned,
     BookingReady,
     BookingRescheduled,
+    BookingServed,
 )
 from kernel import inbox
 from kernel.postgres import Database
@@ -27,6 +28,7 @@ BOOKING_EVENTS_GROUP = "identity.booking-events"
 _HEARD = (
     BookingConfirmed,
     BookingCheckedIn,
+    BookingServed,
     BookingIncomplete,
     BookingReady,
     BookingCollected,

@@ -39,7 +39,7 @@ class NameLine(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     channel: str
     state: str
-    """As booking told it last; that somebody was served is not told."""
+    """As booking told it last; `processing` is not told."""
     name: str | None
     """None for whom identity does not know: somebody the counter booked for, or who has been erased."""
     nik: str | None
