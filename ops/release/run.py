@@ -189,7 +189,8 @@ async def _let_loose(
     interfere: Callable[[], Awaitable[None]] | None,
 ) -> None:
     started = time.monotonic()
-    crowd_tasks = [asyncio.create_task(live(citizen, road, tally)) for citizen in citizens]
+    offered = frozenset(citizen.wish for citizen in citizens)
+    crowd_tasks = [asyncio.create_task(live(citizen, road, tally, offered=offered)) for citizen in citizens]
     reporter = asyncio.create_task(_report(tally, started, say))
     disturber = asyncio.create_task(_disturb(interfere, script.rush_seconds / 3))
     try:
