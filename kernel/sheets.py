@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import typst
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -20,7 +21,7 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 class Printer:
     """
-    Prints a template with what it is given. One sheet at a time: typst's compiler is not to be entered twice.
+    Prints sheets with one template. One at a time: typst's compiler is not to be entered twice.
     """
 
     def __init__(self, template: Path) -> None:
@@ -28,10 +29,11 @@ class Printer:
         self._compiler: typst.Compiler | None = None
         self._compiling = threading.Lock()
 
-    def pdf(self, **inputs: str) -> bytes:
+    def pdf(self, sheet: msgspec.Struct) -> bytes:
         """
-        As many pages as it takes.
+        As many pages as it takes. The template reads the sheet as JSON from its input `sheet`.
         """
+        inputs = {"sheet": msgspec.json.encode(sheet).decode()}
         with self._compiling:
             if self._compiler is None:
                 self._compiler = typst.Compiler(str(self._template), ignore_system_fonts=True)
@@ -41,14 +43,14 @@ class Printer:
         return page
 
 
-def csv_of(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def csv_of(columns: Sequence[str], lines: Iterable[object]) -> bytes:
     """
-    Rows for a spreadsheet, with a mark that says it is UTF-8.
+    Lines for a spreadsheet, a column per attribute, with a mark that says it is UTF-8.
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(line, column)) for column in columns] for line in lines)
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -103,7 +103,7 @@ class Connection(QuickConnection):
         self._read(data)
         if self._stopped:
             self._stopped = False
-            if not self._reading_paused and not self._buffer_paused:
+            if not self._reading_paused and not self._buffer_paused and not self._behind:
                 self._resume_transport_reading()
         return True
 

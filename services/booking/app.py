@@ -16,12 +16,13 @@ from kernel.kafka.producer import kafka_producer
 from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
+from kernel.sheets import Printer
 from services.booking import consumers
 from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
 from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, MOVES, SHEETS, TICKETS
 from services.booking.settings import ApiSettings, WorkerSettings
-from services.booking.sheets import SheetPrinter
+from services.booking.sheets import TEMPLATE
 from services.booking.tickets import TicketReader, public_keys
 from services.booking.use_cases import no_shows, waitlisting, watching
 from services.booking.use_cases.announcing import announce_for_ever
@@ -57,7 +58,7 @@ async def api(process: Process) -> None:
     app[MOVES] = settings.moves
     app[COUNTER] = settings.counter
     app[TICKETS] = TicketReader(public_keys(settings.ticket_public_keys))
-    app[SHEETS] = SheetPrinter()
+    app[SHEETS] = Printer(TEMPLATE)
     app[LEAVES] = LeafSigner(signing_key(settings.leaf_signing_key, variable="LEAF_SIGNING_KEY"))
     process.serve(app, settings.http)
 

@@ -1,7 +1,7 @@
 """
-The day sheet as a file: CSV for a spreadsheet, PDF for the wall. Holds ids, never names.
+What stands on the day sheet, in which columns and from which template. Holds ids, never names.
 
-Called by the routes of the day sheet, off the event loop. The same day prints the same.
+Called by the routes of the day sheet, which hand it to `kernel.sheets`. The same day prints the same.
 """
 
 import datetime as dt
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-
-from kernel.sheets import Printer, csv_of
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "day_sheet.typ"
 COLUMNS: Final = (
@@ -55,25 +53,3 @@ class DaySheet(msgspec.Struct, frozen=True, kw_only=True):
     printed_at: str
     complete: bool
     lines: list[SheetLine]
-
-
-class SheetPrinter:
-    """
-    Prints day sheets.
-    """
-
-    def __init__(self) -> None:
-        self._printer = Printer(TEMPLATE)
-
-    def pdf(self, sheet: DaySheet) -> bytes:
-        """
-        The sheet on as many A4 pages as it takes.
-        """
-        return self._printer.pdf(sheet=msgspec.json.encode(sheet).decode())
-
-
-def as_csv(sheet: DaySheet) -> bytes:
-    """
-    The sheet for a spreadsheet.
-    """
-    return csv_of(COLUMNS, ([getattr(line, column) for column in COLUMNS] for line in sheet.lines))

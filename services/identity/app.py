@@ -29,6 +29,7 @@ from kernel.outbox import OutboxRelay
 from kernel.postgres import Database, database
 from kernel.process import Process, settings_of
 from kernel.settings import PostgresSettings
+from kernel.sheets import Printer
 from services.identity.consumers import BOOKING_EVENTS_GROUP, booking_events
 from services.identity.routes import ROUTES
 from services.identity.routes.keys import DESK, Desk
@@ -40,7 +41,7 @@ from services.identity.settings import (
     VaultSettings,
     WorkerSettings,
 )
-from services.identity.sheets import SheetPrinter
+from services.identity.sheets import TEMPLATE
 from services.identity.stores.accounts import Account
 from services.identity.stores.passwords import HASHER, Passwords, passwords
 from services.identity.stores.registry import NoRegistry, SandboxRegistry
@@ -84,7 +85,7 @@ def street(settings: ApiSettings, db: Database, hashing: Passwords) -> web.Appli
         vault=vault_of(settings.vault),
         passwords=hashing,
         registry=SandboxRegistry() if settings.sandbox else NoRegistry(),
-        printer=SheetPrinter(),
+        printer=Printer(TEMPLATE),
         signer=signer,
         pass_keys=_pass_keys(settings.credentials),
         accounts=settings.accounts,

@@ -1,7 +1,7 @@
 """
-The name sheet as a file: CSV for a spreadsheet, PDF for the desk. Good for its day only.
+What stands on the name sheet, in which columns and from which template. Good for its day only.
 
-Called by the routes of the name sheet, off the event loop. Nothing of it is kept here.
+Called by the routes of the name sheet, which hand it to `kernel.sheets`. Nothing of it is kept here.
 """
 
 import datetime as dt
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-
-from kernel.sheets import Printer, csv_of
 
 TEMPLATE: Final = Path(__file__).parent / "templates" / "name_sheet.typ"
 COLUMNS: Final = (
@@ -58,25 +56,3 @@ class NameSheet(msgspec.Struct, frozen=True, kw_only=True):
     printed_at: str
     complete: bool
     lines: list[NameLine]
-
-
-class SheetPrinter:
-    """
-    Prints name sheets.
-    """
-
-    def __init__(self) -> None:
-        self._printer = Printer(TEMPLATE)
-
-    def pdf(self, sheet: NameSheet) -> bytes:
-        """
-        The sheet on as many A4 pages as it takes.
-        """
-        return self._printer.pdf(sheet=msgspec.json.encode(sheet).decode())
-
-
-def as_csv(sheet: NameSheet) -> bytes:
-    """
-    The sheet for a spreadsheet.
-    """
-    return csv_of(COLUMNS, ([getattr(line, column) for column in COLUMNS] for line in sheet.lines))

@@ -18,11 +18,12 @@ from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
 from kernel.clock import now_ms
 from kernel.http.application import application
 from kernel.settings import HttpSettings
+from kernel.sheets import Printer
 from services.booking.leaves import LeafSigner
 from services.booking.routes import ROUTES
 from services.booking.routes.keys import BOARD, COUNTER, DATABASE, LEAVES, SHEETS, TICKETS
 from services.booking.settings import CounterSettings
-from services.booking.sheets import SheetPrinter
+from services.booking.sheets import TEMPLATE
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
 from tests.integration.booking_room import Room, booking_id
@@ -51,7 +52,7 @@ async def desk_client(room: Room, *, ticket_keys: Sequence[bytes] = ()) -> Async
     app[DATABASE] = room.db
     app[BOARD] = OfficeBoard(room.db)
     app[TICKETS] = TicketReader(ticket_keys)
-    app[SHEETS] = SheetPrinter()
+    app[SHEETS] = Printer(TEMPLATE)
     app[LEAVES] = LEAF_SIGNER
     app[COUNTER] = CounterSettings(wait_seconds=0)
     async with TestClient(TestServer(app)) as opened:

@@ -178,6 +178,25 @@ async def test_a_line_goes_back_to_the_quick_way_after_what_only_the_framework_r
     assert quickly[-1]
 
 
+async def test_who_sends_on_while_he_is_decided_for_stays_stopped(door: Door, valkey: Any, eventually: Any) -> None:
+    """
+    Also when a piece of his that waited for its turn at the turnstile comes through: what waits here is bounded.
+    """
+    line = await door.line()
+    await line.ask(_raw("z"))
+    await valkey.execute_command("CLIENT", "PAUSE", 200, "WRITE")
+    line.writer.write(_raw("a"))
+    await eventually(lambda: door.decider.underway)
+    assert door.runner.server is not None
+    connection: Any = door.runner.server.connections[0]
+    connection.data_received(b"POST")
+    connection._unread, connection._stopped = b" /v1", True
+    connection.go_on()
+    reading = connection.transport.is_reading()
+
+    assert (201, False) == ((await line.answer())[0], reading)
+
+
 async def test_what_hides_a_second_request_in_its_body_is_one_request(door: Door, quickly: list[bool]) -> None:
     """
     Two lengths, or chunks beside a length: refused as ever, the connection ends, and what was hidden reserves nothing.

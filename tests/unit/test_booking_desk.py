@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.events import Booking
 from kernel.auth.tokens import signing_key
 from kernel.settings import BadSettings, load
+from kernel.sheets import csv_of
 from services.booking.domain.desk import comes_from
 from services.booking.domain.lifecycle import State
 from services.booking.settings import ApiSettings
-from services.booking.sheets import DaySheet, SheetLine, as_csv
+from services.booking.sheets import COLUMNS, DaySheet, SheetLine
 from services.booking.tickets import TicketReader, public_keys
 from services.notify.domain import claims_of
 from services.notify.tickets import TicketSigner
@@ -112,4 +113,4 @@ def test_no_cell_of_a_spreadsheet_begins_like_a_formula(first: str) -> None:
         office_id="o", office_name="O", date=dt.date(2026, 11, 30), printed_at="", complete=True, lines=[line]
     )
 
-    assert f"'{first}cmd" in as_csv(day).decode("utf-8-sig")
+    assert f"'{first}cmd" in csv_of(COLUMNS, day.lines).decode("utf-8-sig")

@@ -13,12 +13,13 @@ from aiohttp import web
 from kernel.http import problem
 from kernel.http.problem import FORBIDDEN, Problem
 from kernel.http.route import Auth, Query, Route, answer_json
+from kernel.sheets import csv_of
 from services.booking.domain.desk import day_at
 from services.booking.domain.record import in_zone
 from services.booking.problems import OFFICE_NOT_FOUND
 from services.booking.routes.desk import must_see, office_of
 from services.booking.routes.keys import DATABASE, SHEETS
-from services.booking.sheets import DaySheet, SheetLine, as_csv
+from services.booking.sheets import COLUMNS, DaySheet, SheetLine
 from services.booking.stores import desk
 from services.booking.stores.desk import Line, OfficeTime
 
@@ -40,7 +41,7 @@ async def read_csv(request: web.Request) -> web.Response:
     The day for a spreadsheet.
     """
     sheet = await sheet_of(request)
-    return _file(sheet, as_csv(sheet), "text/csv", "csv")
+    return _file(sheet, csv_of(COLUMNS, sheet.lines), "text/csv", "csv")
 
 
 async def read_pdf(request: web.Request) -> web.Response:

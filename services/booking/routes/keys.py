@@ -5,9 +5,9 @@ What handlers find on the application. Filled by `app.py`.
 from aiohttp import web
 
 from kernel.postgres import Database
+from kernel.sheets import Printer
 from services.booking.leaves import LeafSigner
 from services.booking.settings import CounterSettings, MoveSettings
-from services.booking.sheets import SheetPrinter
 from services.booking.tickets import TicketReader
 from services.booking.use_cases.board import OfficeBoard
 
@@ -17,4 +17,4 @@ BOARD = web.AppKey("board", OfficeBoard)
 COUNTER = web.AppKey("counter", CounterSettings)
 TICKETS = web.AppKey("tickets", TicketReader)
 LEAVES = web.AppKey("leaves", LeafSigner)
-SHEETS = web.AppKey("sheets", SheetPrinter)
+SHEETS = web.AppKey("sheets", Printer)

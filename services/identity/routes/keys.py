@@ -11,8 +11,8 @@ from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import TokenSigner
 from kernel.clock import NowMs
 from kernel.postgres import Database
+from kernel.sheets import Printer
 from services.identity.settings import AccountSettings, CredentialSettings
-from services.identity.sheets import SheetPrinter
 from services.identity.stores.passwords import Passwords
 from services.identity.stores.registry import PopulationRegistry
 from services.identity.stores.vault import Vault
@@ -27,7 +27,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     vault: Vault
     passwords: Passwords
     registry: PopulationRegistry
-    printer: SheetPrinter
+    printer: Printer
     signer: TokenSigner
     pass_keys: PassKeys
     accounts: AccountSettings

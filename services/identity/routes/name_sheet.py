@@ -17,10 +17,11 @@ from kernel.http.application import principal_of
 from kernel.http.problem import FORBIDDEN, Problem
 from kernel.http.route import Auth, Query, Route, answer_json
 from kernel.log import get_logger
+from kernel.sheets import csv_of
 from services.identity import metrics
 from services.identity.problems import NAMES_NOT_TODAY, NO_VISITS_KNOWN
 from services.identity.routes.keys import DESK
-from services.identity.sheets import NameLine, NameSheet, as_csv
+from services.identity.sheets import COLUMNS, NameLine, NameSheet
 from services.identity.use_cases.read_names import NamedLine, Names, NotToday, NoVisitsKnown, Reading, read_names
 
 LINES_MAX = 5000
@@ -43,7 +44,7 @@ async def read_csv(request: web.Request) -> web.Response:
     The day for a spreadsheet.
     """
     sheet = await sheet_of(request, "csv", lines_max=LINES_MAX)
-    return _file(sheet, as_csv(sheet), "text/csv", "csv")
+    return _file(sheet, csv_of(COLUMNS, sheet.lines), "text/csv", "csv")
 
 
 async def read_pdf(request: web.Request) -> web.Response:
