@@ -205,7 +205,7 @@ async def test_who_can_go_nowhere_waits_and_stands_in_nobodys_way(room: Room, pl
     """
     await _confirmed(room, "paid")
     day = await _day(room, room.slot_id)
-    last = await room.count("SELECT max(date) - $1::date FROM slot", day)
+    last = await room.count("SELECT max(date) - $1::date FROM slot WHERE office_id = 'bandung'", day)
     await _close(planners, day, last_day=(day + dt.timedelta(days=last)).isoformat())
     nowhere = await rebooking.rebook(room.db)
     _, shown = await planners.ask("GET", f"/v1/offices/bandung/closures/{day}")

@@ -72,7 +72,7 @@ async def test_an_ordinary_hold_is_asked_for_payment_as_ever(desk: Desk, notify:
     """
     Nobody waited for it.
     """
-    slot_id = "jayapura." + desk.room.slot_id.split(".", 1)[1]
+    slot_id = (await desk.room.slots(office_id="jayapura"))[0]
     await desk.room.record(desk.room.held("plain", slot_id=slot_id))
     asked = await invoiced(desk, booking_id("plain"))
     await heard(notify, asked)
