@@ -261,7 +261,7 @@ def _forfeited(world: World) -> bool:
         {"pay", "hear of the payment again"},
         {"pay", "pay twice"},
     ],
-    ids=" and ".join,
+    ids=lambda money: " and ".join(sorted(money)),
 )
 def test_in_every_order_money_ends_confirmed_or_listed_and_no_seat_is_had_twice(seats: int, money: set[str]) -> None:
     """
