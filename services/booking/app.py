@@ -28,7 +28,7 @@ from services.booking.use_cases import no_shows, waitlisting, watching
 from services.booking.use_cases.announcing import announce_for_ever
 from services.booking.use_cases.board import OfficeBoard
 from services.booking.use_cases.dealing import deal_for_ever
-from services.booking.use_cases.expiring import SWEEPERS, sweep_for_ever
+from services.booking.use_cases.expiring import sweep_for_ever
 from services.booking.use_cases.publishing import publish_for_ever, watch_for_ever
 from services.booking.use_cases.rebooking import rebook_for_ever
 from services.booking.use_cases.sealing import seal_for_ever
@@ -79,8 +79,8 @@ async def worker(process: Process) -> None:
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("quota-events", quota.run())
     process.spawn("payment-events", payments.run())
-    for number in range(SWEEPERS):
-        process.spawn(f"expiry-{number}", sweep_for_ever(db))
+    process.spawn("expiry-oldest", sweep_for_ever(db))
+    process.spawn("expiry-newest", sweep_for_ever(db, newest_first=True))
     process.spawn("audit-seals", seal_for_ever(db, settings.audit.key()))
     process.spawn("wishes", remind_for_ever(db))
     process.spawn("waitlist", waitlisting.sweep_for_ever(db))

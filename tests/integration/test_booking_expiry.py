@@ -83,8 +83,8 @@ async def test_many_sweepers_at_once_end_each_booking_once(room: Room) -> None:
 
     assert 100 == sum(len(part) for part in swept)
     assert 100 == (await room.told()).count("booking.expired.v1")
-    assert 0 == await room.count("SELECT count(*) FROM booking_seat WHERE active")
-    assert 0 == await room.count("SELECT count(*) FROM booking_person WHERE active")
+    assert 0 == await room.count("SELECT count(*) FROM booking_seat")
+    assert 0 == await room.count("SELECT count(*) FROM booking_person")
 
 
 async def test_a_confirmed_booking_outlives_its_deadline(room: Room) -> None:
@@ -165,6 +165,6 @@ async def test_more_than_a_sweep_takes_is_swept_by_several_at_once(room: Room, e
     assert number == len(told) == len({body for _, body in told})
     assert [0, 0, 0] == [
         await room.count("SELECT count(*) FROM booking WHERE changed_at < pay_by OR version <> 2"),
-        await room.count("SELECT count(*) FROM booking_seat WHERE active"),
-        await room.count("SELECT count(*) FROM booking_person WHERE active"),
+        await room.count("SELECT count(*) FROM booking_seat"),
+        await room.count("SELECT count(*) FROM booking_person"),
     ]

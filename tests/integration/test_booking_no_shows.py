@@ -98,8 +98,8 @@ async def test_who_did_not_come_is_blocked_for_thirty_days(room: Room) -> None:
     assert ("no_show", booking_id("one")) == (await room.state("one"), swept.booking_id)
     assert isinstance(event, BookingNoShow)
     assert until == event.blocked_until_ms
-    assert 0 == await room.count("SELECT count(*) FROM booking_person WHERE active")
-    assert 1 == await room.count("SELECT count(*) FROM booking_seat WHERE active")
+    assert 0 == await room.count("SELECT count(*) FROM booking_person")
+    assert 1 == await room.count("SELECT count(*) FROM booking_seat")
 
 
 async def test_nobody_is_blocked_before_the_last_session_and_its_grace_are_over(room: Room) -> None:

@@ -96,8 +96,8 @@ async def test_after_the_end_of_a_booking_its_places_and_people_are_free(room: R
     await _take(room, "expire", "ended")
 
     assert [2, 2] == [
-        await room.count("SELECT count(*) FROM booking_seat WHERE active"),
-        await room.count("SELECT count(*) FROM booking_person WHERE active"),
+        await room.count("SELECT count(*) FROM booking_seat"),
+        await room.count("SELECT count(*) FROM booking_person"),
     ]
 
 

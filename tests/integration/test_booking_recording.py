@@ -132,7 +132,7 @@ async def test_a_busy_person_displaces_the_later(room: Room) -> None:
         await room.state("second"),
         displaced.reason,
     )
-    assert 1 == await room.count("SELECT count(*) FROM booking_person WHERE active")
+    assert 1 == await room.count("SELECT count(*) FROM booking_person")
 
 
 async def test_places_of_a_slot_nobody_planned_are_named(room: Room) -> None:
@@ -227,8 +227,8 @@ async def test_a_large_batch_is_told_as_a_small_one(room: Room) -> None:
     )
     assert ["booking.held.v1"] * 130 == await room.told()
     assert (260, 260) == (
-        await room.count("SELECT count(*) FROM booking_seat WHERE active"),
-        await room.count("SELECT count(*) FROM booking_person WHERE active"),
+        await room.count("SELECT count(*) FROM booking_seat"),
+        await room.count("SELECT count(*) FROM booking_person"),
     )
     assert 0 == await room.count(
         "SELECT count(*) FROM booking WHERE ms_of_told <> floor(extract(epoch FROM changed_at) * 1000)".replace(

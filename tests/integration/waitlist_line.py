@@ -95,7 +95,7 @@ async def free(desk: Desk, *seats: int) -> None:
     """
     async with desk.room.db.transaction() as connection:
         await connection.execute(
-            "UPDATE booking_seat SET active = false WHERE slot_id = $1 AND seat = ANY ($2::integer[])",
+            "DELETE FROM booking_seat WHERE slot_id = $1 AND seat = ANY ($2::integer[])",
             slot_of(desk.room),
             list(seats),
         )

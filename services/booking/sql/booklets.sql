@@ -87,7 +87,7 @@ CROSS JOIN LATERAL (
         (count(*) FILTER (WHERE b.state IN ('held', 'awaiting_payment')))::integer AS held
     FROM booking_seat AS p
     JOIN booking AS b USING (booking_id)
-    WHERE p.slot_id = s.slot_id AND p.active
+    WHERE p.slot_id = s.slot_id
 ) AS t
 WHERE m.kind = $2 AND s.date >= current_date - 1
     AND s.date >= (clock_timestamp() AT TIME ZONE s.timezone)::date

@@ -1,11 +1,12 @@
 -- expire_overdue --
 -- End unpaid bookings whose deadline has passed by this server's clock, oldest first, and free what they hold; those
--- another sweeper or a payment has in hand are left to it. Returns what is told of them. $1 how many at most
+-- another sweeper or a payment has in hand are left to it. Returns what is told of them, once all are ended.
+-- $1 how many at most
 WITH due AS MATERIALIZED (
     SELECT ctid AS place
     FROM booking
-    WHERE state IN ('held', 'awaiting_payment') AND pay_by <= now()
-    ORDER BY pay_by
+    WHERE pay_by BETWEEN (SELECT min(pay_by) FROM booking_unpaid) AND now() AND state IN ('held', 'awaiting_payment')
+    ORDER BY pay_by ASC
     LIMIT $1
     FOR UPDATE SKIP LOCKED
 ), ended AS (
@@ -18,15 +19,15 @@ WITH due AS MATERIALIZED (
 ), person AS MATERIALIZED (
     SELECT booking_id, unnest(person_ids) AS person_id FROM ended
 ), unseated AS (
-    UPDATE booking_seat AS s SET active = false
-    FROM seat AS e
-    WHERE s.active AND (s.slot_id, s.seat, s.booking_id) = (e.slot_id, e.seat, e.booking_id)
+    DELETE FROM booking_seat AS s
+    USING seat AS e
+    WHERE (s.slot_id, s.seat, s.booking_id) = (e.slot_id, e.seat, e.booking_id)
 ), disengaged AS (
-    UPDATE booking_person AS p SET active = false
-    FROM person AS e
-    WHERE p.active AND (p.person_id, p.booking_id) = (e.person_id, e.booking_id)
+    DELETE FROM booking_person AS p
+    USING person AS e
+    WHERE (p.person_id, p.booking_id) = (e.person_id, e.booking_id)
 )
-SELECT booking_id, account_id, slot_id, seats, person_ids, version, pay_by, changed_at FROM ended;
+SELECT booking_id, account_id, slot_id, seats, person_ids, version, pay_by, changed_at FROM ended ORDER BY changed_at;
 
 -- step_row_by_row --
 -- Until the transaction ends, look rows up one by one: a sweep costs what it ends, however large the tables are, and

@@ -41,6 +41,6 @@ FOR UPDATE OF b;
 -- Bookings of an office that are still to come in some hours. $1 office_id, $2 starts_at, $3 ends_at
 SELECT count(*)
 FROM slot AS s
-JOIN booking AS b ON b.slot_id = s.slot_id
+JOIN booking_awaited AS a USING (slot_id)
 WHERE s.office_id = $1 AND s.date BETWEEN $2::timestamptz::date - 1 AND $3::timestamptz::date + 1
-    AND s.starts_at < $3 AND s.ends_at > $2 AND b.state = 'confirmed';
+    AND s.starts_at < $3 AND s.ends_at > $2;

@@ -77,7 +77,7 @@ SELECT s.slot_id, s.office_id, s.office_name, s.city, s.timezone, s.date, s.sess
     s.channel, s.on_sale - taken.places AS free
 FROM slot AS s
 CROSS JOIN LATERAL (
-    SELECT count(*)::integer AS places FROM booking_seat AS b WHERE b.slot_id = s.slot_id AND b.active
+    SELECT count(*)::integer AS places FROM booking_seat AS b WHERE b.slot_id = s.slot_id
 ) AS taken
 WHERE (s.office_id = $1 OR s.city = $2) AND s.service = $3 AND s.channel = $4 AND NOT s.closed
     AND s.opens_at <= clock_timestamp() AND s.starts_at > clock_timestamp() AND s.slot_id <> ALL ($7::text[])

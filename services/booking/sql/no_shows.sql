@@ -2,12 +2,12 @@
 -- Slots whose office has ended its day some time ago and where somebody is still awaited. Steps over the index from one
 -- such slot to the next: past slots, which nobody is awaited in, cost nothing. $1 seconds of grace
 WITH RECURSIVE awaited (slot_id) AS (
-    (SELECT slot_id FROM booking WHERE state = 'confirmed' ORDER BY slot_id LIMIT 1)
+    (SELECT slot_id FROM booking_awaited ORDER BY slot_id LIMIT 1)
     UNION ALL
     SELECT (
-        SELECT b.slot_id FROM booking AS b
-        WHERE b.state = 'confirmed' AND b.slot_id > a.slot_id
-        ORDER BY b.slot_id
+        SELECT w.slot_id FROM booking_awaited AS w
+        WHERE w.slot_id > a.slot_id
+        ORDER BY w.slot_id
         LIMIT 1
     )
     FROM awaited AS a
@@ -41,10 +41,11 @@ SELECT b.booking_id, (s.date + $2::integer)::timestamp AT TIME ZONE s.timezone A
         SELECT FROM incident AS i
         WHERE i.office_id = s.office_id AND i.starts_at < s.ends_at AND i.ends_at > s.starts_at
     ) AS excused
-FROM booking AS b
-JOIN slot AS s USING (slot_id)
-WHERE b.state = 'confirmed' AND b.slot_id = ANY ($1::text[])
-ORDER BY b.slot_id, b.booking_id
+FROM booking_awaited AS w
+JOIN booking AS b USING (booking_id)
+JOIN slot AS s ON s.slot_id = b.slot_id
+WHERE w.slot_id = ANY ($1::text[]) AND b.state = 'confirmed'
+ORDER BY w.slot_id, w.booking_id
 LIMIT $3
 FOR UPDATE OF b SKIP LOCKED;
 

@@ -33,7 +33,7 @@ LIMIT 1;
 SELECT s.slot_id, s.session, s.service, s.starts_at, s.ends_at, s.on_sale AS places, ARRAY(
         SELECT n.number FROM generate_series(1, s.on_sale) AS n (number)
         WHERE NOT EXISTS (
-            SELECT FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.seat = n.number AND t.active
+            SELECT FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.seat = n.number
         )
         ORDER BY n.number
         LIMIT $4

@@ -62,7 +62,7 @@ SELECT DISTINCT office_id, date FROM slot WHERE date >= $1;
 -- What may be changed of slots, locked in one order. $1 slot_ids
 SELECT slot_id, office_id, timezone, date, channel, capacity, stock_limit, closed, version, closes_at, pay_seconds,
     starts_at, ends_at,
-    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
+    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id)::integer AS taken
 FROM slot AS s
 WHERE slot_id = ANY ($1::text[])
 ORDER BY slot_id
@@ -72,7 +72,7 @@ FOR UPDATE OF s;
 -- The same of one slot, without locking it. $1 slot_id
 SELECT slot_id, office_id, timezone, date, channel, capacity, stock_limit, closed, version, closes_at, pay_seconds,
     starts_at, ends_at,
-    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS taken
+    (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id)::integer AS taken
 FROM slot AS s
 WHERE slot_id = $1;
 
@@ -96,7 +96,7 @@ FROM (
         sum(cardinality(b.seats)) OVER (PARTITION BY s.slot_id ORDER BY b.held_at, b.booking_id) AS up_to
     FROM slot AS s
     JOIN booking AS b ON b.booking_id IN (
-        SELECT t.booking_id FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active
+        SELECT t.booking_id FROM booking_seat AS t WHERE t.slot_id = s.slot_id
     )
     WHERE s.slot_id = ANY ($1::text[])
 ) AS taken
@@ -112,7 +112,7 @@ SELECT b.booking_id, b.state, b.account_id, b.person_ids, s.office_id, s.date, s
 FROM closure AS c
 JOIN slot AS s ON s.office_id = c.office_id AND s.date = c.day
 JOIN booking AS b ON b.booking_id IN (
-    SELECT t.booking_id FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active
+    SELECT t.booking_id FROM booking_seat AS t WHERE t.slot_id = s.slot_id
 )
 WHERE c.day >= (clock_timestamp() AT TIME ZONE s.timezone)::date
     AND b.state IN ('held', 'awaiting_payment', 'confirmed')
@@ -127,7 +127,7 @@ WHERE c.day >= (clock_timestamp() AT TIME ZONE s.timezone)::date
         SELECT FROM slot AS n
         WHERE (n.office_id, n.service, n.channel) = (s.office_id, s.service, s.channel) AND n.date > s.date
             AND NOT n.closed AND n.starts_at > clock_timestamp()
-            AND n.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = n.slot_id AND t.active)
+            AND n.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = n.slot_id)
                 >= cardinality(b.seats)
     ))
 ORDER BY c.day, s.starts_at, b.held_at, b.booking_id
@@ -141,7 +141,7 @@ SELECT s.slot_id
 FROM slot AS s
 WHERE s.office_id = $1 AND s.date > $2 AND s.service = $3 AND s.channel = $4 AND NOT s.closed
     AND s.starts_at > clock_timestamp()
-    AND s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active) >= $6
+    AND s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id) >= $6
 ORDER BY s.date, (s.session = $5) DESC, s.starts_at
 LIMIT $7;
 

@@ -249,13 +249,13 @@ WITH asked AS (
     WHERE b.booking_id = a.booking_id AND b.state = ANY ($2::text[])
     RETURNING b.*
 ), unseated AS (
-    UPDATE booking_seat AS s SET active = false
-    FROM moved AS m CROSS JOIN unnest(m.seats) AS taken (seat)
-    WHERE NOT $4::boolean AND s.active AND (s.slot_id, s.seat, s.booking_id) = (m.slot_id, taken.seat, m.booking_id)
+    DELETE FROM booking_seat AS s
+    USING moved AS m CROSS JOIN unnest(m.seats) AS taken (seat)
+    WHERE NOT $4::boolean AND (s.slot_id, s.seat, s.booking_id) = (m.slot_id, taken.seat, m.booking_id)
 ), disengaged AS (
-    UPDATE booking_person AS p SET active = false
-    FROM moved AS m CROSS JOIN unnest(m.person_ids) AS busy (person_id)
-    WHERE NOT $5::boolean AND p.active AND (p.person_id, p.booking_id) = (busy.person_id, m.booking_id)
+    DELETE FROM booking_person AS p
+    USING moved AS m CROSS JOIN unnest(m.person_ids) AS busy (person_id)
+    WHERE NOT $5::boolean AND (p.person_id, p.booking_id) = (busy.person_id, m.booking_id)
 )
 SELECT m.*, s.office_id, s.office_name, s.city, s.province, s.timezone, s.date, s.session, s.starts_at, s.ends_at,
     s.service, s.channel
@@ -265,8 +265,7 @@ ORDER BY m.booking_id;
 
 -- read_next_deadline --
 -- Seconds until the next unpaid booking is due (negative when one is overdue), or null.
-SELECT extract(epoch FROM min(pay_by) - clock_timestamp())::float8 FROM booking
-WHERE state IN ('held', 'awaiting_payment');
+SELECT extract(epoch FROM min(pay_by) - clock_timestamp())::float8 FROM booking_unpaid;
 
 -- read_booking --
 -- One booking of an account with its history. $1 booking_id, $2 account_id
@@ -312,11 +311,11 @@ SELECT json_build_object(
         ORDER BY h.version) FROM booking_history AS h WHERE h.booking_id = b.booking_id))::text
 FROM booking AS b
 LEFT JOIN (
-    SELECT booking_id, json_agg(seat ORDER BY seat) AS active FROM booking_seat WHERE active GROUP BY booking_id
+    SELECT booking_id, json_agg(seat ORDER BY seat) AS active FROM booking_seat GROUP BY booking_id
 ) AS s USING (booking_id)
 LEFT JOIN (
     SELECT booking_id, json_agg(person_id ORDER BY person_id) AS active
-    FROM booking_person WHERE active GROUP BY booking_id
+    FROM booking_person GROUP BY booking_id
 ) AS p USING (booking_id)
 ORDER BY booking_id;
 

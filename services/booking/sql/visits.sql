@@ -2,7 +2,7 @@
 -- Who has a queue number. $1 office_id, $2 date, $3 session, $4 service, $5 channel, $6 number
 SELECT t.booking_id
 FROM slot AS s
-JOIN booking_seat AS t ON t.slot_id = s.slot_id AND t.seat = $6 AND t.active
+JOIN booking_seat AS t ON t.slot_id = s.slot_id AND t.seat = $6
 WHERE s.office_id = $1 AND s.date = $2 AND s.session = $3 AND s.service = $4 AND s.channel = $5;
 
 -- write_check_in --
@@ -23,7 +23,7 @@ SELECT name, timezone, clock_timestamp() AS now FROM office WHERE office_id = $1
 SELECT s.session, s.starts_at, s.ends_at, t.seat, s.service, s.channel, b.state, b.booking_id,
     b.person_ids[array_position(b.seats, t.seat)] AS person_id, c.at AS checked_in_at
 FROM slot AS s
-JOIN booking_seat AS t ON t.slot_id = s.slot_id AND t.active
+JOIN booking_seat AS t ON t.slot_id = s.slot_id
 JOIN booking AS b ON b.booking_id = t.booking_id
 LEFT JOIN check_in AS c ON c.booking_id = b.booking_id
 WHERE s.office_id = $1 AND s.date = $2

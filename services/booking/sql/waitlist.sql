@@ -2,7 +2,7 @@
 -- Slots of a range that have been on sale and are still to come: whether each is sold now, and how many places it has
 -- left as far as is recorded. $1 office_id, $2 service, $3 first day, $4 last day, $5 how many at most
 SELECT s.slot_id, s.closes_at > clock_timestamp() AS sold_now,
-    s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id AND t.active)::integer AS places_left
+    s.on_sale - (SELECT count(*) FROM booking_seat AS t WHERE t.slot_id = s.slot_id)::integer AS places_left
 FROM slot AS s
 WHERE s.office_id = $1 AND s.service = $2 AND s.date BETWEEN $3 AND $4 AND s.channel = 'online' AND NOT s.closed
     AND s.opens_at <= clock_timestamp() AND s.starts_at > clock_timestamp()
@@ -10,8 +10,8 @@ ORDER BY s.starts_at, s.slot_id
 LIMIT $5;
 
 -- read_busy_persons --
--- Those who have an active booking. $1 person_ids
-SELECT person_id FROM booking_person WHERE active AND person_id = ANY ($1::text[]) ORDER BY person_id;
+-- Those who have a booking under way. $1 person_ids
+SELECT person_id FROM booking_person WHERE person_id = ANY ($1::text[]) ORDER BY person_id;
 
 -- count_waiting --
 -- How long a line is. $1 office_id, $2 service
@@ -83,7 +83,7 @@ SELECT e.entry_id, e.place, e.account_id, e.person_ids, e.attempts
 FROM waitlist_entry AS e
 WHERE e.state = 'waiting' AND e.office_id = $1 AND e.service = $2 AND $3 BETWEEN e.first_day AND e.last_day
     AND e.joined_at >= $4 AND cardinality(e.person_ids) <= $5 AND e.place > $6
-    AND NOT EXISTS (SELECT FROM booking_person AS p WHERE p.active AND p.person_id = ANY (e.person_ids))
+    AND NOT EXISTS (SELECT FROM booking_person AS p WHERE p.person_id = ANY (e.person_ids))
 ORDER BY e.place
 LIMIT $7
 FOR UPDATE OF e SKIP LOCKED;

@@ -12,6 +12,8 @@ import msgspec
 from kernel.postgres import Connection
 from services.booking.stores.statements import SQL
 
+_EXPIRE_NEWEST = SQL.expire_overdue.replace(" ASC", " DESC")
+
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """
@@ -28,9 +30,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: dt.datetime
 
 
-async def expire_overdue(connection: Connection, *, limit: int) -> list[Ended]:
+async def expire_overdue(connection: Connection, *, limit: int, newest_first: bool = False) -> list[Ended]:
     """
     End unpaid bookings past their deadline that nobody else has in hand, and free what they hold.
+
+    Those overdue longest come first, or last: two that come from either end are not in each other's pages.
     """
     await connection.execute(SQL.step_row_by_row)
     return [
@@ -45,6 +49,6 @@ async def expire_overdue(connection: Connection, *, limit: int) -> list[Ended]:
             changed_at=changed_at,
         )
         for booking_id, account_id, slot_id, seats, person_ids, version, pay_by, changed_at in await connection.fetch(
-            SQL.expire_overdue, limit
+            _EXPIRE_NEWEST if newest_first else SQL.expire_overdue, limit
         )
     ]

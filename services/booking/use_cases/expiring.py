@@ -1,8 +1,8 @@
 """
 Expiring: unpaid bookings end at their deadline, by Postgres' clock, and give their places back.
 
-Called by the worker as tasks. Any number of sweepers may run: each locks what it takes and
-skips what another, or a payment, has in hand. Nothing ends early and nothing ends twice.
+Called by the worker as two tasks that come from either end of what is overdue. Any number of sweepers may run: each
+locks what it takes and skips what another, or a payment, has in hand. Nothing ends early and nothing ends twice.
 """
 
 import asyncio
@@ -24,20 +24,18 @@ from services.booking.stores.visits import Visits
 from services.booking.use_cases.telling import SOURCE
 
 log = get_logger(__name__)
-SWEEPERS = 2
-"""While Postgres ends the bookings of one, what is told of the other's is written."""
 SWEEP_ROWS_MAX = 50_000
 """Whoever did not pay a release that sold out in a minute is due within a minute, two hours later."""
 SWEEP_ROWS_MIN = 500
 TOLD_AT_ONCE = 1000
 """In between others of the process have their turn."""
 PAUSE_SECONDS_MAX = 0.5
-PAUSE_SECONDS_MIN = 0.05
+PAUSE_SECONDS_MIN = 0.02
 """Overdue rows somebody else has locked must not make the sweeper spin."""
 TROUBLE_SECONDS = 1.0
 
 
-async def sweep_for_ever(database: Database) -> None:
+async def sweep_for_ever(database: Database, *, newest_first: bool = False) -> None:
     """
     Sweep until cancelled: at once while there is work, else at the next deadline or soon.
 
@@ -46,7 +44,7 @@ async def sweep_for_ever(database: Database) -> None:
     visits, limit = Visits(), SWEEP_ROWS_MAX
     while True:
         try:
-            ended = await sweep(database, visits, limit=limit)
+            ended = await sweep(database, visits, limit=limit, newest_first=newest_first)
             if len(ended) < limit:
                 await asyncio.sleep(await _pause_seconds(database))
             limit = min(SWEEP_ROWS_MAX, limit * 2)
@@ -56,12 +54,14 @@ async def sweep_for_ever(database: Database) -> None:
             await asyncio.sleep(TROUBLE_SECONDS)
 
 
-async def sweep(database: Database, visits: Visits, *, limit: int = SWEEP_ROWS_MAX) -> list[Ended]:
+async def sweep(
+    database: Database, visits: Visits, *, limit: int = SWEEP_ROWS_MAX, newest_first: bool = False
+) -> list[Ended]:
     """
     Expire what is overdue, a bounded number at a time. Returns what was expired.
     """
     async with database.transaction() as connection:
-        ended = await expire_overdue(connection, limit=limit)
+        ended = await expire_overdue(connection, limit=limit, newest_first=newest_first)
         await _tell(connection, visits, ended)
     metrics.expiry_lag.set(max(((one.changed_at - one.pay_by).total_seconds() for one in ended), default=0.0))
     metrics.count_steps([State.EXPIRED] * len(ended))
