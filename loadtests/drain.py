@@ -58,6 +58,7 @@ COPIED: Final = {
     "booking": "partition <> 99",
     "booking_seat": "booking_id IN (SELECT booking_id FROM booking WHERE partition <> 99)",
     "booking_person": "booking_id IN (SELECT booking_id FROM booking WHERE partition <> 99)",
+    "booking_unpaid": "booking_id IN (SELECT booking_id FROM booking WHERE partition <> 99)",
     "outbox": "true",
 }
 """What recording writes, and which rows of it are this run's."""

@@ -51,6 +51,9 @@ INSERT INTO booking.booking_seat (booking_id, slot_id, seat) SELECT booking_id, 
 _PEOPLE: Final = """
 INSERT INTO booking.booking_person (booking_id, person_id) SELECT booking_id, person_ids[1] FROM booking.booking
 """
+_DEADLINES: Final = """
+INSERT INTO booking.booking_unpaid (pay_by, booking_id) SELECT pay_by, booking_id FROM booking.booking
+"""
 _WATERMARKS: Final = """
 INSERT INTO booking.partition_watermark (partition, epoch, seq)
 SELECT partition, epoch, max(seq) FROM booking.booking GROUP BY partition, epoch
@@ -94,7 +97,7 @@ async def _write(stack: Stack, slots: list[Slot], count: int, report: Report) ->
             await connection.execute("SET LOCAL session_replication_role = replica")
             partitions = [keys.partition_of(office_id) for office_id in offices]
             await connection.execute(_BOOKINGS, offices, partitions, count, timeout=WRITE_SECONDS_MAX)
-            for statement in (_SEATS, _PEOPLE, _WATERMARKS):
+            for statement in (_SEATS, _PEOPLE, _DEADLINES, _WATERMARKS):
                 await connection.execute(statement, timeout=WRITE_SECONDS_MAX)
         written = await connection.fetchval("SELECT count(*) FROM booking.booking", timeout=WRITE_SECONDS_MAX)
     finally:
