@@ -99,4 +99,9 @@ consumer_lag = gauge("consumer_lag_events", "Messages in the topic not yet handl
 consumer_restarts = counter("consumer_restarts_total", "Times a consumer was made anew.", ("consumer",))
 outbox_published = counter("outbox_published_total", "Messages the broker has acknowledged.", ("schema",))
 outbox_unpublished = gauge("outbox_unpublished_rows", "Rows waiting for the broker.", ("schema",))
+audit_unsealed_seconds = gauge(
+    "audit_unsealed_seconds", "How long the oldest line of the audit log has waited for its seal."
+)
+audit_sealed = counter("audit_sealed_total", "Lines of the audit log that were sealed.")
+audit_unsealed_lines = gauge("audit_unsealed_lines", "Lines of the audit log that wait for their seal.")
 process_ready = gauge("process_ready", "1 while the readiness probe says yes.")

@@ -33,10 +33,10 @@ _DRAWN: Final = {
 NAMES: Final = tuple(_DRAWN)
 
 OF_ROOM: Final = {
-    "identity": ("VAULT_KEYS", "NIK_INDEX_KEY", "JWT_SIGNING_KEY", "PASS_KEYS"),
+    "identity": ("VAULT_KEYS", "NIK_INDEX_KEY", "JWT_SIGNING_KEY", "PASS_KEYS", "AUDIT_SIGNING_KEY"),
     "quota": ("PASS_KEYS",),
     "booking": ("LEAF_SIGNING_KEY", "AUDIT_SIGNING_KEY"),
-    "payment": ("BANK_SECRETS",),
+    "payment": ("BANK_SECRETS", "AUDIT_SIGNING_KEY"),
     "notify": ("TICKET_SIGNING_KEY",),
 }
 """Which room may know which secret."""

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import msgspec
 
+from kernel.audit.chain import SealingKey
+from kernel.audit.sealing import seal_lines
 from loadtests.booking.stand import STATEMENT_SECONDS_MAX, Stand
 from ops.state import PROJECT
-from services.booking.domain.seals import SealingKey
-from services.booking.use_cases.sealing import seal_lines
 
 LINES_PER_TAMPERING: Final = 3
 COMMAND_SECONDS_MAX: Final = 300.0

@@ -6,7 +6,6 @@ thing in one transaction, say what they did in a line, and end.
 """
 
 import asyncio
-import dataclasses
 import datetime as dt
 import re
 import sys
@@ -14,27 +13,26 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import msgspec
 import typer
 
 from kernel import log, migrate, process
+from kernel.audit import command
 from kernel.errors import Retryable
 from kernel.postgres import Database, database
 from kernel.process import settings_or_exit
 from services.booking import app as wiring
-from services.booking.settings import AuditLogSettings, CommandSettings, SandboxSettings
+from services.booking.settings import CommandSettings, SandboxSettings
 from services.booking.stores import moves as move_store
 from services.booking.stores import offices as office_store
 from services.booking.stores import slots as slot_store
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases import no_shows, planning, seeding, snapshotting, verifying
+from services.booking.use_cases import no_shows, planning, seeding, snapshotting
 from services.booking.use_cases.exporting import export as export_lines
 from services.booking.use_cases.planning import NothingToPlan
 from services.booking.use_cases.seeding import BadSeed
 
 T = TypeVar("T")
 SEED = Path(__file__).parents[2] / "deploy" / "seed"
-VERIFY_STATEMENT_SECONDS_MAX = 600.0
 """A log of years is read in one go."""
 UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -259,29 +257,10 @@ def verify(
     """
     Name every line that was changed, removed or reordered. The last line is JSON; exit code 1 if there is any.
     """
-    log.configure("booking-command", "warning")
-    settings = settings_or_exit(AuditLogSettings)
-    postgres = dataclasses.replace(settings.postgres, command_timeout_seconds=VERIFY_STATEMENT_SECONDS_MAX)
-    if database_url is not None:
-        postgres = dataclasses.replace(postgres, url=database_url)
     try:
-        heads = verifying.heads_of(expect or ())
+        sys.exit(command.verify(wiring.SCHEMA, database_url=database_url, expect=expect or ()))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-
-    async def run() -> verifying.Report:
-        async with database(postgres, schema=wiring.SCHEMA) as db:
-            return await verifying.verify(db, settings.audit.checking_keys(), expected_heads=heads)
-
-    try:
-        report = asyncio.run(run())
-    except Retryable as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
-    for finding in report.tampered:
-        typer.echo(finding.sentence(), err=True)
-    typer.echo(msgspec.json.encode(report).decode())
-    sys.exit(1 if report.tampered else 0)
 
 
 def _say(work: Callable[[Database], Awaitable[str]], *, err: bool = False) -> None:

@@ -7,6 +7,7 @@ Called by `__main__` through `kernel.process.run`.
 import datetime as dt
 
 from kernel import inbox
+from kernel.audit import sealing
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh, signing_key
 from kernel.clock import now_ms
@@ -31,7 +32,6 @@ from services.booking.use_cases.dealing import deal_for_ever
 from services.booking.use_cases.expiring import sweep_for_ever
 from services.booking.use_cases.publishing import publish_for_ever, watch_for_ever
 from services.booking.use_cases.rebooking import rebook_for_ever
-from services.booking.use_cases.sealing import seal_for_ever
 from services.booking.use_cases.spilling import spill_for_ever
 from services.booking.use_cases.wishing import remind_for_ever
 
@@ -81,7 +81,8 @@ async def worker(process: Process) -> None:
     process.spawn("payment-events", payments.run())
     process.spawn("expiry-oldest", sweep_for_ever(db))
     process.spawn("expiry-newest", sweep_for_ever(db, newest_first=True))
-    process.spawn("audit-seals", seal_for_ever(db, settings.audit.key()))
+    process.spawn("audit-seals", sealing.seal_for_ever(db, settings.audit.key()))
+    process.spawn("audit-watch", sealing.watch_for_ever(db))
     process.spawn("wishes", remind_for_ever(db))
     process.spawn("waitlist", waitlisting.sweep_for_ever(db))
     missed = no_shows.sweep_for_ever(

@@ -43,11 +43,6 @@ no_show_slots_overdue = gauge(
 wishes_unanswered_seconds = gauge(
     "booking_wishes_unanswered_seconds", "How long ago quota should have answered the oldest open wish for places."
 )
-audit_unsealed_seconds = gauge(
-    "booking_audit_unsealed_seconds", "How long the oldest line of the audit log has waited for its seal."
-)
-audit_sealed = counter("booking_audit_sealed_total", "Lines of the audit log that were sealed.")
-audit_unsealed = gauge("booking_audit_unsealed_lines", "Lines of the audit log that wait for their seal.")
 _transitions = counter("booking_transitions_total", "Steps taken, by the state they lead to.", ("state",))
 _steps_to: Final = {state: _transitions.labels(state.value) for state in State}
 

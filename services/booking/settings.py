@@ -6,9 +6,9 @@ Loaded once by `app.py` and `__main__.py`.
 
 import dataclasses
 
+from kernel.audit.settings import AuditSettings
 from kernel.auth.tokens import signing_key
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
-from services.booking.domain.seals import CheckingKeys, SealingKey
 from services.booking.tickets import public_keys
 
 
@@ -67,43 +67,6 @@ class ApiSettings:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AuditSettings:
-    """
-    The keys of the audit log's heads.
-    """
-
-    signing_key: str = variable("AUDIT_SIGNING_KEY", secret=True)
-    """Base64 of a 32-byte Ed25519 seed."""
-    retired_keys: str = variable("AUDIT_RETIRED_KEYS", default="")
-    """Public keys heads were signed with before, base64 by commas: what an old key has signed stays signed."""
-
-    def __post_init__(self) -> None:
-        """
-        Refuse what is no key.
-        """
-        self.checking_keys()
-
-    def key(self) -> SealingKey:
-        """
-        The key that signs. Raises `ValueError` naming the variable.
-        """
-        try:
-            return SealingKey(self.signing_key)
-        except ValueError as error:
-            raise ValueError(f"AUDIT_SIGNING_KEY: {error}") from None
-
-    def checking_keys(self) -> CheckingKeys:
-        """
-        Every key that a head may be signed with. Raises `ValueError` naming the variable.
-        """
-        key = self.key()
-        try:
-            return CheckingKeys([key.public, *filter(None, self.retired_keys.split(","))])
-        except ValueError as error:
-            raise ValueError(f"AUDIT_RETIRED_KEYS: {error}") from None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """
     The process that records, expires and tells.
@@ -150,13 +113,3 @@ class SandboxSettings:
         """
         if not self.sandbox:
             raise ValueError("SANDBOX must be 1 for end-day: it ends a day that has not come")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class AuditLogSettings:
-    """
-    The commands of the audit log: they need the keys as well.
-    """
-
-    postgres: PostgresSettings
-    audit: AuditSettings

@@ -1,5 +1,5 @@
 """
-`python -m services.identity api|worker|migrate|rewrap|provision|staff`.
+`python -m services.identity api|worker|migrate|rewrap|provision|staff|audit-log`.
 
 Reads the command line and hands over to `app`. Long-lived processes go through
 `kernel.process`; one-shots run, say one line, and end with 0, or 1 and the reason.
@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from kernel import log as logging
+from kernel.audit import command as audit
 from kernel.auth.staff import role_of
 from kernel.errors import Retryable
 from kernel.migrate import MigrationRefused
@@ -25,6 +26,7 @@ from services.identity.use_cases.provision import Crowd, ProvisionRefused
 from services.identity.use_cases.staff import StaffRefused
 
 ACCOUNTS_MAX = 1_000_000
+REASON_CHARACTERS_MAX = 500
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run("identity-api", app.api)
     elif asked.command == "worker":
         run("identity-worker", app.worker)
+    elif asked.command == "audit-log":
+        sys.exit(audit.run(app.SCHEMA, asked))
     else:
         # A change of roles is told in the log as well.
         logging.configure(f"identity-{asked.command}", "info" if asked.command == "staff" else "warning")
@@ -93,13 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     bulk.add_argument("--seed", type=int, default=1, help="the same seed finds the same people")
     bulk.add_argument("--out", type=Path, required=True, help="JSON lines with tokens and passes, mode 0600")
     bulk.add_argument("--role", type=_role, action="append", default=[], help="of staff, such as officer:bandung")
+    audit.arguments(commands.add_parser("audit-log", help="name every line of the audit log that was touched"))
     staff = commands.add_parser("staff", help="give and take roles of staff")
     deeds = staff.add_subparsers(dest="deed", required=True)
     for deed, help_ in (("grant", "give roles to an account"), ("revoke", "take roles from an account")):
         one = deeds.add_parser(deed, help=help_)
         one.add_argument("username")
         one.add_argument("role", type=_role, nargs="+", help="officer, planner (each also :OFFICE), auditor or sre")
-        one.add_argument("--reason", required=True, help="for the log")
+        one.add_argument("--reason", type=_reason, required=True, help="for the audit log, at most 500 characters")
     deeds.add_parser("list", help="everybody with roles")
     return parser
 
@@ -109,6 +114,12 @@ def _role(text: str) -> str:
         return role_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _reason(text: str) -> str:
+    if not 1 <= len(text.strip()) <= REASON_CHARACTERS_MAX:
+        raise argparse.ArgumentTypeError(f"must have 1..{REASON_CHARACTERS_MAX} characters")
+    return text.strip()
 
 
 def _count(text: str) -> int:

@@ -17,6 +17,7 @@ from aiohttp import web
 from contracts.envelope import Envelope, unseal
 from contracts.topics import BOOKING_EVENTS
 from kernel import inbox
+from kernel.audit import sealing
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import TokenSigner, TokenVerifier, signing_key
@@ -113,6 +114,8 @@ async def worker(process: Process) -> None:
     process.spawn("booking-events", consumer.run())
     process.spawn("outbox", OutboxRelay(db, producer, settings.kafka).run())
     process.spawn("inbox-tidy", inbox.tidy(db))
+    process.spawn("audit-seals", sealing.seal_for_ever(db, settings.audit.key()))
+    process.spawn("audit-watch", sealing.watch_for_ever(db))
     process.spawn(
         "tidy",
         tidy(

@@ -9,6 +9,7 @@ import base64
 import binascii
 import dataclasses
 
+from kernel.audit.settings import AuditSettings
 from kernel.auth.passes import PassKeys
 from kernel.auth.tokens import signing_key
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
@@ -143,6 +144,7 @@ class WorkerSettings:
     kafka: KafkaSettings
     accounts: AccountSettings
     visits: VisitSettings
+    audit: AuditSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from kernel import log as logging
+from kernel.audit import command as audit
 from kernel.migrate import migrate
 from kernel.postgres import database
 from kernel.process import run, settings_or_exit
@@ -43,7 +44,10 @@ def main() -> None:
     export = commands.add_parser("export", help="write invoices, payments and exceptions as JSON lines")
     export.add_argument("--out", type=Path, required=True)
     _money_commands(commands)
+    audit.arguments(commands.add_parser("audit-log", help="name every line of the audit log that was touched"))
     asked = parser.parse_args()
+    if asked.command == "audit-log":
+        sys.exit(audit.run(stores.SCHEMA, asked))
     if asked.command in {"api", "worker"}:
         run(f"payment-{asked.command}", app.api if asked.command == "api" else app.worker)
         return

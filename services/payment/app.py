@@ -13,6 +13,7 @@ import aiohttp
 from contracts.envelope import Envelope, unseal
 from contracts.topics import BOOKING_EVENTS
 from kernel import inbox
+from kernel.audit import sealing
 from kernel.auth.authenticator import HeaderAuthenticator
 from kernel.auth.tokens import TokenVerifier, keep_keys_fresh
 from kernel.clock import now_ms
@@ -95,6 +96,8 @@ async def worker(process: Process) -> None:
     session = await process.open(aiohttp.ClientSession())
     process.spawn("confirming", confirm_for_ever(db, HttpBanks(session, settings.bank, now_ms), now_ms))
     process.spawn("money-watch", watching.watch_for_ever(db))
+    process.spawn("audit-seals", sealing.seal_for_ever(db, settings.audit.key()))
+    process.spawn("audit-watch", sealing.watch_for_ever(db))
     process.spawn("inbox-tidy", inbox.tidy(db))
     process.spawn("callbacks-tidy", _tidy_callbacks(db))
 

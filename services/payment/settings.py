@@ -7,6 +7,7 @@ Read once by `app.py` and `__main__.py`. Never a global.
 import dataclasses
 from urllib.parse import urlsplit
 
+from kernel.audit.settings import AuditSettings
 from kernel.settings import HttpSettings, KafkaSettings, PostgresSettings, variable
 from services.payment import bank_keys
 from services.payment.domain.access import Signer
@@ -146,6 +147,7 @@ class WorkerSettings:
     postgres: PostgresSettings
     kafka: KafkaSettings
     bank: BankSettings
+    audit: AuditSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ def environment(dsn: str, **other: str) -> dict[str, str]:
         "NIK_INDEX_KEY": key("i"),
         "JWT_SIGNING_KEY": key("j"),
         "PASS_KEYS": f"k1:{key('p')}",
+        "AUDIT_SIGNING_KEY": key("a"),
         "SANDBOX": "1",
         **other,
     }

@@ -13,16 +13,16 @@ import asyncpg
 import msgspec
 import pytest
 
+from kernel.audit import entries
+from kernel.audit.chain import CheckingKeys, SealingKey
+from kernel.audit.entries import Deed
+from kernel.audit.sealing import BATCH_LINES_MAX, seal_lines
+from kernel.audit.verifying import Finding, Report, heads_of, verify
 from kernel.migrate import migrate
 from kernel.postgres import Database
 from kernel.postgres import database as open_database
 from kernel.settings import PostgresSettings
-from services.booking.domain.seals import CheckingKeys, SealingKey
-from services.booking.stores import audit
-from services.booking.stores.audit import Deed
 from services.booking.stores.statements import MIGRATIONS
-from services.booking.use_cases.sealing import BATCH_LINES_MAX, seal_lines
-from services.booking.use_cases.verifying import Finding, Report, heads_of, verify
 
 ROOT = Path(__file__).parents[2]
 SEED = base64.b64encode(bytes(range(32))).decode()
@@ -53,7 +53,7 @@ def _deed(number: int) -> Deed:
 async def _write(db: Database, count: int, *, first: int = 1) -> None:
     async with db.transaction() as connection:
         for number in range(first, first + count):
-            await audit.write(connection, _deed(number))
+            await entries.write(connection, _deed(number))
 
 
 async def _seal_all(db: Database, key: SealingKey = KEY) -> None:
@@ -93,8 +93,8 @@ async def test_a_line_that_commits_late_is_sealed_late(db: Database) -> None:
     async with db.connection() as late, db.connection() as early:
         slow = late.transaction()
         await slow.start()
-        await audit.write(late, _deed(1))
-        await audit.write(early, _deed(2))
+        await entries.write(late, _deed(1))
+        await entries.write(early, _deed(2))
         assert 1 == await seal_lines(db, KEY)
         await slow.commit()
     assert 1 == await seal_lines(db, KEY)

@@ -9,15 +9,13 @@ import pytest
 
 from kernel.metrics import REGISTRY
 from services.booking.domain.wishes import Why, Wish
-from services.booking.stores import audit
-from services.booking.stores.audit import Deed
 from services.booking.use_cases import no_shows, watching, wishing
 from services.booking.use_cases.watching import Undone
 from services.booking.use_cases.wishing import wish_id
 from tests.integration.booking_desk import confirm
 from tests.integration.booking_room import Room, booking_room
 
-NOTHING = Undone(no_show_slots=0, unsealed_seconds=0, unanswered_seconds=0)
+NOTHING = Undone(no_show_slots=0, unanswered_seconds=0)
 
 
 @pytest.fixture
@@ -46,23 +44,6 @@ async def test_a_day_that_is_over_and_not_swept_is_counted_after_its_grace(room:
     await no_shows.sweep(room.db, block_days=30, grace_seconds=0)
 
     assert [0, 0, 1, 0] == [each.no_show_slots for each in (before, in_grace, late, await undone(room))]
-
-
-async def test_a_line_without_a_seal_is_as_old_as_the_oldest(room: Room) -> None:
-    """
-    Whoever writes more lines does not make the first one younger.
-    """
-    async with room.db.transaction() as connection:
-        for number in range(2):
-            deed = Deed(actor="acc_x", action="try_seal", subject=str(number), reason="test", details={})
-            await audit.write(connection, deed)
-        await connection.execute("ALTER TABLE audit_entry DISABLE TRIGGER USER")
-        await connection.execute(
-            "UPDATE audit_entry SET at = at - interval '1 hour'"
-            " WHERE entry_id = (SELECT min(entry_id) FROM audit_waiting)"
-        )
-
-    assert 3600 <= (await undone(room)).unsealed_seconds < 3660
 
 
 async def test_a_wish_counts_from_when_it_could_not_be_had_any_more(room: Room) -> None:
@@ -96,15 +77,14 @@ async def test_what_is_counted_is_what_prometheus_reads(room: Room) -> None:
     """
     Each under its own name.
     """
-    watching.told(Undone(no_show_slots=3, unsealed_seconds=4, unanswered_seconds=5))
+    watching.told(Undone(no_show_slots=3, unanswered_seconds=5))
     read = [
         REGISTRY.get_sample_value(name)
         for name in (
             "booking_no_show_slots_overdue",
-            "booking_audit_unsealed_seconds",
             "booking_wishes_unanswered_seconds",
         )
     ]
     watching.told(await undone(room))
 
-    assert [3.0, 4.0, 5.0] == read
+    assert [3.0, 5.0] == read

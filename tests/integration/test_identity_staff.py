@@ -81,12 +81,17 @@ async def test_a_role_that_is_given_is_in_the_next_token_and_one_that_is_taken_i
 
 async def test_every_change_is_told_in_the_log_without_a_name(database: str, room: Room) -> None:
     """
-    Account, roles and reason; a username may be somebody's name.
+    Account, roles and reason, in the audit log as well; a username may be somebody's name.
     """
     account_id = await room.activated()
     _, out, err = await _staff(database, "grant", "budi", "sre", "--reason", "on call")
     [line] = [line for line in (out + err).splitlines() if "roles_granted" in line]
 
+    [(actor, action, subject, reason)] = [
+        tuple(row) for row in await room.fetch("SELECT actor, action, subject, reason FROM audit_entry")
+    ]
+
+    assert ("operator", "grant_roles", account_id, "on call") == (actor, action, subject, reason)
     assert account_id in line
     assert "on call" in line
     assert "budi" not in line

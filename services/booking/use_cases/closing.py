@@ -10,10 +10,11 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.booking.domain.policies import SPAN_DAYS_MAX
-from services.booking.stores import audit, calendars, closures, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import calendars, closures, offices
 from services.booking.stores.closures import ClosedBooking
 from services.booking.use_cases import planning
 from services.booking.use_cases.planning import Contradiction
@@ -78,7 +79,7 @@ async def close_days(connection: Connection, new: NewClosure) -> Closed | Contra
         reason=new.reason,
         details={"first_day": new.first_day, "last_day": new.last_day},
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)
     length = (new.last_day - new.first_day).days + 1
     closed = [new.first_day + dt.timedelta(days=n) for n in range(length)]
     return Closed(

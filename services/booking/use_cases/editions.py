@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.booking.domain.calendar import Calendar
 from services.booking.domain.plan import Office
 from services.booking.domain.policies import SPAN_DAYS_MAX, OneOff
-from services.booking.stores import audit, calendars, offices, publications, standings
-from services.booking.stores.audit import Deed
+from services.booking.stores import calendars, offices, publications, standings
 from services.booking.stores.standings import Surplus
 from services.booking.use_cases import planning, publishing
 from services.booking.use_cases.planning import Contradiction
@@ -66,7 +67,7 @@ async def put_edition(connection: Connection, new: NewEdition) -> Put | Contradi
         reason=new.reason,
         details={"effective_from": new.effective_from, "calendar": new.body},
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)
     await publications.hurry(connection, new.office_id)
     if new.office_id is None:
         return Put(slots_changed=0, surplus=[])

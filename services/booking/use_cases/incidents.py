@@ -8,13 +8,14 @@ before it was declared is pardoned at once, up to a limit; the worker pardons th
 import dataclasses
 import datetime as dt
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking.domain.desk import Ground
 from services.booking.domain.lifecycle import State
 from services.booking.domain.record import BookingRecord
-from services.booking.stores import audit, bookings, incidents, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import bookings, incidents, offices
 from services.booking.stores.bookings import Step
 from services.booking.stores.incidents import Incident
 from services.booking.use_cases.telling import tell_steps
@@ -60,7 +61,7 @@ async def declare(
     )
     pardoned = await _pardon(connection, incident)
     awaited = await incidents.count_awaited(connection, incident)
-    await audit.write(
+    await entries.write(
         connection,
         Deed(
             actor=actor,

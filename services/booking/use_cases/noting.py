@@ -14,14 +14,15 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection, Database
 from services.booking.domain.counter import CHANNELS, pay_by_noted
 from services.booking.domain.desk import How, day_at
 from services.booking.domain.lifecycle import State
 from services.booking.domain.noting import ASKED_AGAIN, WalkInOutcome, refused_at_the_door
 from services.booking.domain.wishes import NOTED_GOOD_FOR, Why, Wish
-from services.booking.stores import audit, counter, noting, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import counter, noting, offices
 from services.booking.stores.counter import Seating
 from services.booking.stores.noting import Became, WalkInNote
 from services.booking.use_cases import visiting, wishing
@@ -215,4 +216,4 @@ class _Asking:
                 "attempt": attempt,
             },
         )
-        await audit.write(self._connection, deed)
+        await entries.write(self._connection, deed)

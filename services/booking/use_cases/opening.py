@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.ids import fresh
 from kernel.postgres import Connection
 from services.booking.domain.calendar import Calendars
 from services.booking.domain.plan import Office, PlannedSlot, days_between, slots_of
 from services.booking.domain.policies import ALL_PERCENT, SPAN_DAYS_MAX
 from services.booking.domain.releases import Portion, Release
-from services.booking.stores import audit, offices
+from services.booking.stores import offices
 from services.booking.stores import slots as slot_store
-from services.booking.stores.audit import Deed
 from services.booking.stores.slots import WindowRow
 from services.booking.use_cases import planning
 from services.booking.use_cases.planning import Contradiction
@@ -130,7 +131,7 @@ async def _write_down(connection: Connection, new: NewWindow, window: WindowRow)
             "closes_at": new.closes_at,
         },
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)
 
 
 def _refusal(new: NewWindow, concerned: Sequence[Office], now: dt.datetime) -> str | None:

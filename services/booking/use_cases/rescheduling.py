@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.booking.domain.lifecycle import KEEPS_PLACES, Reschedule, State, reschedule_means
 from services.booking.domain.record import BookingRecord
 from services.booking.domain.wishes import GOOD_FOR, Why, Wish, may_move
-from services.booking.stores import audit, bookings, moves, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import bookings, moves, offices
 from services.booking.stores.moves import Alternative, Target
 from services.booking.use_cases.wishing import ask, wish_id
 
@@ -139,7 +140,7 @@ async def ask_by_office(
             reason=reason,
             details=details,
         )
-        await audit.write(connection, deed)
+        await entries.write(connection, deed)
     return answer
 
 

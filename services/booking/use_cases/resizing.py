@@ -8,9 +8,10 @@ until somebody moves it.
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
-from services.booking.stores import audit, calendars, offices, standings
-from services.booking.stores.audit import Deed
+from services.booking.stores import calendars, offices, standings
 from services.booking.stores.standings import Standing, Surplus
 from services.booking.use_cases.planning import Contradiction, tell
 
@@ -63,7 +64,7 @@ async def resize(connection: Connection, slot_id: str, asked: Resize) -> Looked 
         reason=asked.reason,
         details={"capacity": asked.capacity, "closed": asked.closed, "capacity_before": slot.capacity},
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)
     return await look(connection, slot_id)
 
 

@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from contracts.events.booking import COUNTER_ACCOUNT
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.ids import derived
 from kernel.postgres import Connection
 from services.booking.domain.counter import CHANNELS, CounterTerms, Ground, Party, pay_by
 from services.booking.domain.wishes import GOOD_FOR, Why, Wish
-from services.booking.stores import audit, counter, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import counter, offices
 from services.booking.stores.counter import Seating
 from services.booking.use_cases import wishing
 from services.booking.use_cases.wishing import wish_id
@@ -165,7 +166,7 @@ async def _ask(connection: Connection, asked: SeatingAsked, day: dt.date, wish: 
         ),
     )
     details = {"day": day.isoformat(), "service": asked.service, "persons": asked.persons, "ground": asked.ground}
-    await audit.write(
+    await entries.write(
         connection,
         Deed(
             actor=asked.officer,

@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.booking.domain.booklets import Need, need_of
 from services.booking.domain.record import BookingRecord
-from services.booking.stores import audit, booklets, desk
-from services.booking.stores.audit import Deed
+from services.booking.stores import booklets, desk
 from services.booking.stores.booklets import BeyondStock, Kind, Movement
 from services.booking.use_cases.planning import tell
 
@@ -169,4 +170,4 @@ async def _note(connection: Connection, asked: StockChange, *, before: int | Non
         reason=asked.reason,
         details={"kind": asked.kind, "in_stock_before": before, "in_stock": now},
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)

@@ -9,12 +9,13 @@ import dataclasses
 import datetime as dt
 from typing import TypeAlias
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.booking.domain.desk import SEEN, Ground, How, Missing, comes_from, day_at
 from services.booking.domain.lifecycle import State
 from services.booking.domain.record import BookingRecord
-from services.booking.stores import audit, bookings, desk, offices
-from services.booking.stores.audit import Deed
+from services.booking.stores import bookings, desk, offices
 from services.booking.stores.bookings import Step
 from services.booking.stores.desk import CheckIn
 from services.booking.use_cases import stocking
@@ -178,4 +179,4 @@ async def _tell(
         reason=desk_of.reason,
         details=details,
     )
-    await audit.write(connection, deed)
+    await entries.write(connection, deed)

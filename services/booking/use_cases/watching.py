@@ -14,7 +14,7 @@ from kernel.errors import Retryable
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
 from services.booking import metrics
-from services.booking.stores import incidents, seals, wishes
+from services.booking.stores import incidents, wishes
 
 log = get_logger(__name__)
 WATCH_SECONDS: Final = 30.0
@@ -27,8 +27,6 @@ class Undone(msgspec.Struct, frozen=True, kw_only=True):
 
     no_show_slots: int
     """Slots whose office has ended its day, and where somebody is still awaited."""
-    unsealed_seconds: float
-    """How long the oldest line of the audit log has waited for its seal."""
     unanswered_seconds: float
     """How long ago quota should have answered the oldest open wish."""
 
@@ -52,7 +50,6 @@ async def undone(connection: Connection, *, grace_seconds: float) -> Undone:
     """
     return Undone(
         no_show_slots=len(await incidents.slots_over(connection, grace_seconds=grace_seconds)),
-        unsealed_seconds=await seals.oldest_unsealed_seconds(connection),
         unanswered_seconds=await wishes.unanswered_seconds(connection),
     )
 
@@ -62,5 +59,4 @@ def told(undone_now: Undone) -> None:
     Put it where Prometheus looks.
     """
     metrics.no_show_slots_overdue.set(undone_now.no_show_slots)
-    metrics.audit_unsealed_seconds.set(undone_now.unsealed_seconds)
     metrics.wishes_unanswered_seconds.set(undone_now.unanswered_seconds)

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection
 from services.identity.domain.nik import masked
 from services.identity.domain.visits import OfficeTime, said_twice
-from services.identity.stores import audit, visits
-from services.identity.stores.audit import Deed
+from services.identity.stores import visits
 from services.identity.stores.vault import Field, Vault
 from services.identity.stores.visits import Line
 
@@ -97,7 +98,7 @@ async def read_names(connection: Connection, ask: Reading, *, vault: Vault) -> N
     lines = await visits.read_day(connection, ask.office_id, today, limit=ask.lines_max + 1)
     named = await _named(connection, lines[: ask.lines_max], vault)
     names = Names(office=office, date=today, complete=len(lines) <= ask.lines_max, lines=named)
-    await audit.write(connection, _deed(ask, names))
+    await entries.write(connection, _deed(ask, names))
     return names
 
 

@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from contracts.envelope import seal
 from contracts.events import BookingPaidNoSeat, BookingRescheduled, Event, PaymentRefunded
 from kernel import outbox
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.errors import Permanent
 from kernel.ids import derived
 from kernel.kafka.message import Message
 from kernel.log import get_logger
 from kernel.postgres import Connection
 from services.payment.domain.refunds import ROOM_ITSELF, Refund, RefundState, Refusal, may_ask, may_become
-from services.payment.stores import audit, exceptions, refunds
-from services.payment.stores.audit import Deed
+from services.payment.stores import exceptions, refunds
 
 log = get_logger(__name__)
 ROOM = "payment"
@@ -48,7 +49,7 @@ async def ask(
     if not asked:
         return Refusal.ALREADY_ASKED
     details = {"booking_id": booking_id, "amount_rupiah": asked_rupiah}
-    await audit.write(
+    await entries.write(
         connection, Deed(actor=actor, action="request_refund", subject=refund_id, reason=reason, details=details)
     )
     return await refunds.read(connection, refund_id) or Refusal.UNKNOWN
@@ -67,7 +68,7 @@ async def ask_for_exception(
     if refund is None:
         return Refusal.ALREADY_ASKED
     details = {"exception": exception_number, "booking_id": refund.booking_id, "amount_rupiah": refund.amount_rupiah}
-    await audit.write(
+    await entries.write(
         connection, Deed(actor=actor, action="request_refund", subject=refund_id, reason=reason, details=details)
     )
     return refund
@@ -112,7 +113,7 @@ async def report(connection: Connection, batch_id: str, *, rows_max: int) -> lis
     reported = await refunds.of_batch(connection, batch_id)
     await outbox.append(connection, [message for refund in reported for message in _refunded(refund, at_ms)])
     details = {"refunds": len(reported), "amount_rupiah": sum(refund.amount_rupiah for refund in reported)}
-    await audit.write(
+    await entries.write(
         connection,
         Deed(
             actor=ROOM_ITSELF,
@@ -141,7 +142,7 @@ async def _decide(
     if state is RefundState.REJECTED and refund.exception_number is not None:
         await exceptions.reopen(connection, refund.exception_number)
     details = {"booking_id": refund.booking_id, "amount_rupiah": refund.amount_rupiah}
-    await audit.write(connection, Deed(actor=actor, action=action, subject=refund_id, reason=reason, details=details))
+    await entries.write(connection, Deed(actor=actor, action=action, subject=refund_id, reason=reason, details=details))
     return await refunds.read(connection, refund_id) or Refusal.UNKNOWN
 
 

@@ -9,14 +9,15 @@ open again.
 
 import msgspec
 
+from kernel.audit import entries
+from kernel.audit.entries import Deed
 from kernel.postgres import Connection, Database
 from services.payment import stores
 from services.payment.domain.exceptions import End, KeptReport, Refusal, may_end
 from services.payment.domain.inquiry import Said, compare
 from services.payment.domain.refunds import Refund
 from services.payment.domain.settlement import Verdict
-from services.payment.stores import audit, exceptions
-from services.payment.stores.audit import Deed
+from services.payment.stores import exceptions
 from services.payment.stores.exceptions import Listed
 from services.payment.use_cases import refunding, taking
 from services.payment.use_cases.confirming import Banks
@@ -67,7 +68,7 @@ async def resolve(connection: Connection, ask: Resolve, *, said: Said, now_ms: i
         await taking.take(connection, kept, invoice, bank=kept.bank, now_ms=now_ms)
         await stores.answer_callback(connection, kept.bank, kept.external_id, Verdict.ACCEPTED)
     await exceptions.end(connection, ask.number, ask.end, actor=ask.actor, reason=ask.reason)
-    await audit.write(connection, _deed(ask, kept))
+    await entries.write(connection, _deed(ask, kept))
     return await exceptions.listed(connection, ask.number) or Refusal.UNKNOWN
 
 

@@ -80,3 +80,12 @@ ORDER BY w.entry_id;
 -- count_entries --
 -- How many lines there are, and how many of them wait for their seal.
 SELECT (SELECT count(*) FROM audit_entry) AS entries, (SELECT count(*) FROM audit_waiting) AS waiting;
+
+-- write_audit_entry --
+-- Add a line. $1 actor, $2 action, $3 subject, $4 office_id, $5 reason, $6 JSON details
+INSERT INTO audit_entry (actor, action, subject, office_id, reason, details)
+VALUES ($1, $2, $3, $4, $5, $6::jsonb);
+
+-- read_audit_now --
+-- The time of the server that keeps the log.
+SELECT clock_timestamp();

@@ -5,17 +5,26 @@ Called by the sealing, in its transaction, and by the verifying, which reads all
 bit by bit. Seals and heads are only ever added.
 """
 
+import datetime as dt
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from kernel.audit.chain import Head, Item, Line
+from kernel.audit.statements import SQL
 from kernel.postgres import Connection
-from services.booking.domain.seals import Head, Item, Line
-from services.booking.stores.statements import SQL
 
 HEADS_READ_AHEAD = 20
 IDS_READ_AHEAD = 1000
 LINE_FIELDS = Line.__struct_fields__
 HEAD_FIELDS = Head.__struct_fields__
+
+
+async def now(connection: Connection) -> dt.datetime:
+    """
+    The time of the server that keeps the log.
+    """
+    moment: dt.datetime = await connection.fetchval(SQL.read_audit_now)
+    return moment
 
 
 async def lead(connection: Connection) -> bool:

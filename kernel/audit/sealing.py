@@ -10,17 +10,18 @@ import asyncio
 import asyncpg
 import msgspec
 
+from kernel import metrics
+from kernel.audit import seals
+from kernel.audit.chain import BEFORE_FIRST, Head, Item, Line, SealingKey, chained, content_of, packed
 from kernel.errors import Retryable
 from kernel.log import get_logger
 from kernel.postgres import Connection, Database
-from services.booking import metrics
-from services.booking.domain.seals import BEFORE_FIRST, Head, Item, Line, SealingKey, chained, content_of, packed
-from services.booking.stores import offices, seals
 
 log = get_logger(__name__)
 BATCH_LINES_MAX = 1000
 PAUSE_SECONDS = 1.0
 TROUBLE_SECONDS = 5.0
+WATCH_SECONDS = 30.0
 
 
 async def seal_for_ever(database: Database, key: SealingKey) -> None:
@@ -40,6 +41,26 @@ async def seal_for_ever(database: Database, key: SealingKey) -> None:
         await asyncio.sleep(pause_seconds)
 
 
+async def watch_for_ever(database: Database) -> None:
+    """
+    Say until cancelled how long the oldest line waits. A task of its own: a sealer that stands still says nothing.
+    """
+    while True:
+        try:
+            await watch(database)
+        except Retryable as error:
+            log.warning("watching_waits", error=str(error))
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def watch(database: Database) -> None:
+    """
+    Put it where Prometheus looks.
+    """
+    async with database.connection() as connection:
+        metrics.audit_unsealed_seconds.set(await seals.oldest_unsealed_seconds(connection))
+
+
 async def seal_lines(database: Database, key: SealingKey) -> int:
     """
     Seal what waits, a bounded number at a time. Returns how many lines were sealed.
@@ -49,7 +70,7 @@ async def seal_lines(database: Database, key: SealingKey) -> int:
             return 0
         lines = await seals.take_unsealed(connection, limit=BATCH_LINES_MAX)
         head = await _seal(connection, lines, key) if lines else None
-        metrics.audit_unsealed.set(await seals.count_unsealed(connection))
+        metrics.audit_unsealed_lines.set(await seals.count_unsealed(connection))
     if head is not None:
         metrics.audit_sealed.inc(len(lines))
         # Logs leave the database: a head told here cannot be cut off unnoticed.
@@ -67,7 +88,7 @@ async def _seal(connection: Connection, lines: list[Line], key: SealingKey) -> H
         last_number=before.last_number + len(items),
         chain=chain[-1],
         manifest=packed(items),
-        sealed_at=await offices.read_now(connection),
+        sealed_at=await seals.now(connection),
         kid=key.kid,
     )
     head = msgspec.structs.replace(unsigned, signature=key.signature(unsigned))

@@ -1,5 +1,5 @@
 """
-The audit log: a line for every unsafe thing staff do.
+A line for every unsafe thing staff do.
 
 Called by use cases in the transaction of the deed, so that neither is there without the
 other. Lines are only ever added.
@@ -10,17 +10,17 @@ from typing import Any
 
 import msgspec
 
+from kernel.audit.statements import SQL
 from kernel.postgres import Connection
-from services.booking.stores.statements import SQL, as_json
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """
-    Who did what to which booking, slot or office, and why. No names, no NIKs.
+    Who did what to what, and why. No names, no NIKs.
     """
 
     actor: str
-    """The account of the member of staff."""
+    """The account of the member of staff, or the room itself."""
     action: str
     """A verb and a noun in snake_case, such as `check_in_booking`."""
     subject: str
@@ -41,5 +41,5 @@ async def write(connection: Connection, deed: Deed) -> None:
         deed.subject,
         deed.office_id,
         deed.reason,
-        as_json(dict(deed.details)),
+        msgspec.json.encode(deed.details).decode(),
     )

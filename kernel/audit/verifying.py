@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from kernel.audit import seals
+from kernel.audit.chain import BEFORE_FIRST, CheckingKeys, Head, Item, chained, content_of, link, unpacked
 from kernel.postgres import Connection, Database
-from services.booking.domain.seals import BEFORE_FIRST, CheckingKeys, Head, Item, chained, content_of, link, unpacked
-from services.booking.stores import seals
 
 READ_AT_ONCE = 1000
 
