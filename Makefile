@@ -35,13 +35,15 @@ demo: setup ## Play a release with thousands of clients on a stack of its own, t
 
 .PHONY: test
 test: setup ## Unit, house, integration and end-to-end tests on the embedded stack
-	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/house tests/integration tests/e2e
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit tests/house tests/integration
+	@exec $(BIN)/pytest tests/e2e
 
 .PHONY: test-kafka
 test-kafka: setup ## Tests that meet a broker, and end-to-end ones, on Apache Kafka 4 (needs Java 17 and Maven)
 	@command -v java >/dev/null || { echo "make test-kafka needs Java 17 or newer (Debian: apt install openjdk-17-jre-headless)" >&2; exit 1; }
 	@command -v mvn >/dev/null || { echo "make test-kafka needs Maven to fetch Kafka's jars (Debian: apt install maven)" >&2; exit 1; }
-	@ANTREAN_TEST_KAFKA=real exec $(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration tests/e2e --ignore tests/integration/test_mutations.py
+	@ANTREAN_TEST_KAFKA=real $(BIN)/pytest --numprocesses 2 --dist loadfile tests/integration --ignore tests/integration/test_mutations.py
+	@ANTREAN_TEST_KAFKA=real exec $(BIN)/pytest tests/e2e
 
 .PHONY: fuzz
 fuzz: setup ## Ask every call of booking and payment what nobody thought of, on a stack of its own (minutes)
