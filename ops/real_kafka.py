@@ -7,6 +7,7 @@ drills and benchmarks. Fetches once per content of `deploy/kafka/pom.xml`. Needs
 """
 
 import base64
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -53,8 +54,15 @@ broker.heartbeat.interval.ms=500
 
 def fetch() -> Path:
     """
-    The folder of jars, fetched when the pom changed since the last time.
+    The folder of jars, fetched when the pom changed since the last time. Of several who ask at once, one fetches.
     """
+    JARS.parent.mkdir(parents=True, exist_ok=True)
+    with (JARS.parent / "kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _fetched()
+
+
+def _fetched() -> Path:
     mark = JARS / "pom.sha256"
     wanted = hashlib.sha256(POM.read_bytes()).hexdigest()
     if mark.exists() and mark.read_text() == wanted:
