@@ -85,7 +85,7 @@ def program(place: Place, *, port: int) -> Program:
         "max_connections": CONNECTIONS_MAX,
         "timezone": "UTC",
         "log_timezone": "UTC",
-        # The defaults of 128 and 4 MB hold no release of a million bookings; memory nobody touches is not taken.
+        # The defaults hold no release of a million bookings; memory nobody touches is not taken.
         "shared_buffers": "512MB",
         "wal_buffers": "64MB",
     }

@@ -22,7 +22,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     """The account of the member of staff, or the room itself."""
     action: str
-    """A verb and a noun in snake_case, such as `check_in_booking`."""
+    """A verb and a noun in snake_case."""
     subject: str
     """What it was done to, by id."""
     office_id: str | None = None

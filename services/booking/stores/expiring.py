@@ -13,6 +13,7 @@ from kernel.postgres import Connection
 from services.booking.stores.statements import SQL
 
 _EXPIRE_NEWEST = SQL.expire_overdue.replace(" ASC", " DESC")
+"""The same statement from the other end: Postgres takes no direction as a parameter."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
