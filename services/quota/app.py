@@ -83,6 +83,7 @@ async def api(process: Process) -> None:
         lanes=settings.batch_lanes,
         wait_max_seconds=settings.decide_deadline_seconds,
     )
+    metrics.decisions_underway.set_function(lambda: decider.underway)
     await process.open(_settling(decider))
     availability = Availability(catalogue, free)
     streams = Streams(

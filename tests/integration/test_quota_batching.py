@@ -141,19 +141,22 @@ async def test_two_asks_of_an_account_at_once_are_decided_one_after_the_other(ro
 @pytest.mark.cluster
 async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
     """
-    An ask that cannot be spelled, one whose claims and one whose hold are no hash fail alone.
+    An ask that cannot be spelled fails alone; so does one whose claims or hold cannot be read or are of another kind.
     """
     good, unspelled = [ask(SLOT) for _ in range(5)], msgspec.structs.replace(ask(SLOT), person_ids=("per_\ud800",))
-    no_claims, no_hold = ask(SLOT), ask(SLOT)
+    no_claims, no_hold, other_claims, other_hold = (ask(SLOT) for _ in range(4))
     await room.valkey.call("SET", room.keys.claims(no_claims.account_id), "text")
     await room.valkey.call("SET", room.keys.hold(SLOT, no_hold.reservation_id), "text")
+    await room.valkey.call("HSET", room.keys.claims(other_claims.account_id), "of", "another kind")
+    await room.valkey.call("HSET", room.keys.hold(SLOT, other_hold.reservation_id), "of", "another kind")
     decider = room.batching(lanes=1)
 
     *bad, first, second, third, fourth, fifth = await asyncio.gather(
-        *(decider.decide(one) for one in (unspelled, no_claims, no_hold, *good)), return_exceptions=True
+        *(decider.decide(one) for one in (unspelled, no_claims, no_hold, other_claims, other_hold, *good)),
+        return_exceptions=True,
     )
 
-    assert [UnicodeEncodeError, Permanent, Permanent] == [type(one) for one in bad]
+    assert [UnicodeEncodeError, *[Permanent] * 4] == [type(one) for one in bad]
     seats = [one.seats for one in (first, second, third, fourth, fifth) if isinstance(one, Held)]
     assert [(1,), (2,), (3,), (4,), (5,)] == seats
 

@@ -15,7 +15,6 @@ from contracts.events import BookingExpired
 from kernel.errors import Permanent
 from services.quota.domain.decisions import Ask, Held, HoldState, Refusal, Refused
 from services.quota.domain.gate import Gate
-from services.quota.domain.pace import GATHER_FROM_ASKS
 from services.quota.domain.returning import Offer
 from services.quota.stores.passes import Passes
 from services.quota.stores.scripts import SCRIPTS
@@ -301,7 +300,7 @@ async def test_two_crowds_that_come_back_together_leave_both_lanes_free(room: Ro
     """
     Nothing is under way after their answers, and the next two crowds are out together as well.
     """
-    crowd = 2 * GATHER_FROM_ASKS
+    crowd = 20
     scripted = _Scripted(*[_held(number) for number in range(4 * crowd)])
     decider = room.batching(passes=scripted, batch_max=crowd)
     for both in ([crowd] * 2, [crowd] * 4):

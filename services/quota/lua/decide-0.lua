@@ -41,7 +41,7 @@ local function look_at(at)
   if claimed_now[claims_key] then
     claims = cmsgpack.unpack(claimed_now[claims_key])
   elseif claims == nil then
-    local text, broken = look("GET", claims_key)
+    local text, broken = look_at_text(claims_key)
     claims = text and unpacked(text) or false
     if broken or (text and not claims) then
       return CODE.BROKEN, NO_SEATS, 0, broken or "no claims can be read from " .. claims_key
@@ -74,17 +74,17 @@ local function look_at(at)
   return code, chosen, deadline_ms, word
 end
 
+local keys = {}
+for at = 0, #asks - 1, ASK_WIDTH do keys[#keys + 1], keys[#keys + 2] = asks[at + 4], asks[at + 6] end
+look_at_texts(keys)
 for at = 0, #asks - 1, ASK_WIDTH do
   local index = #results
   results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
 end
 
 -- Take.
-take_places()
-for index = 1, #granted, 4 do
-  local claims_key = asks[granted[index] + 6]
-  if to_claim[claims_key] and not granted[index + 1].partition.silent then
-    redis.call("SET", claims_key, to_claim[claims_key])
-  end
-end
+take_places(function(at, written)
+  local claims_key = asks[at + 6]
+  if to_claim[claims_key] then written[#written + 1], written[#written + 2] = claims_key, to_claim[claims_key] end
+end)
 return answer(results)

@@ -50,13 +50,13 @@ end
 -- These very numbers, lowest first; nil if one of them is not free.
 local function choose_these(slot, numbers)
   local highest, fresh = numbers[#numbers], 0
-  if highest > slot.capacity then return nil end
+  if highest > slot.books[AT_CAPACITY] then return nil end
   local left, among, gaps = {}, {}, {}
   for _, seat in ipairs(numbers) do among[seat] = true end
   for _, seat in ipairs(slot.pool) do
     if not among[seat] then left[#left + 1] = seat end
   end
-  for seat = slot.next_seat, highest do
+  for seat = slot.books[AT_NEXT_SEAT], highest do
     if among[seat] then fresh = fresh + 1 else gaps[#gaps + 1] = seat end
   end
   if #slot.pool - #left + fresh ~= #numbers then return nil end
@@ -67,12 +67,12 @@ end
 local function look_at_one(at)
   local slot = look_at_slot(asks[at + 5])
   if slot.broken then return CODE.BROKEN, slot.broken end
-  if not slot.channel then return CODE.UNKNOWN_SLOT end
+  if not slot.books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT end
   open_pool(slot)
   if slot.broken then return CODE.BROKEN, slot.broken end
-  if not balanced(slot) or #slot.pool ~= slot.returned then return CODE.UNBALANCED end
+  if not add_up(slot.books) or #slot.pool ~= slot.books[AT_RETURNED] then return CODE.UNBALANCED end
   local count, seats = asks[at + 3], nil
-  if slot.free < count then return CODE.SOLD_OUT end
+  if slot.books[AT_FREE] < count then return CODE.SOLD_OUT end
   if at == 0 and #wanted == count then seats = choose_these(slot, wanted) end
   seats = seats or choose_seats(slot, count)
   if not seats then return CODE.SOLD_OUT end

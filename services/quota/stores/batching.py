@@ -20,12 +20,12 @@ from services.quota import metrics
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
-from services.quota.domain.pace import GATHER_SECONDS, LATER, Pace
 from services.quota.stores.passes import Passes
 from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.001
 
 
 class _Asked(NamedTuple):
@@ -50,8 +50,9 @@ class BatchingDecider:
     """
     Decides many asks at once.
 
-    A pass takes at most `batch_max` asks and begins when `Pace` says so; at most `lanes` are under way, and
-    `limit` is told of each. Whoever has waited `wait_max_seconds` is told that nobody knows, and is not begun any more.
+    A pass takes at most `batch_max` asks and begins as soon as one of `lanes` is free: the busier the store, the more
+    are in each. `limit` is told of every pass. Whoever has waited `wait_max_seconds` is told that nobody knows, and is
+    not begun any more.
     """
 
     def __init__(
@@ -61,15 +62,13 @@ class BatchingDecider:
         self._gate = gate
         self._limit = limit
         self._batch_max = batch_max
-        self._pace = Pace(batch_max=batch_max, lanes=lanes)
+        self._lanes_free = lanes
         self._wait_max_seconds = wait_max_seconds
         self._waiting: dict[str, _Asked] = {}
         self._behind: dict[str, deque[_Asked]] = {}
         self._deciding: dict[str, _Asked] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
-        self._setting_off: asyncio.TimerHandle | None = None
-        self._setting_off_at = 0.0
         self._beginning = False
         self.underway = 0
         """How many asks wait for their outcome."""
@@ -107,37 +106,18 @@ class BatchingDecider:
             if self._running:
                 await asyncio.wait(self._running, timeout=until - loop.time())
             else:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
     def _set_off(self) -> None:
         """
-        Begin the next pass if it is due; if it is not, come back when it is.
+        Begin the next pass if anybody waits for one and a lane is free.
         """
-        if self._beginning or not self._waiting:
+        if self._beginning or not self._waiting or not self._lanes_free:
             return
-        loop = asyncio.get_running_loop()
-        due = self._pace.due(len(self._waiting), next(iter(self._waiting.values())).asked_at)
-        if due <= loop.time():
-            self._begin()
-        elif due < LATER:
-            self._come_back_at(due, loop)
-
-    def _come_back_at(self, due: float, loop: asyncio.AbstractEventLoop) -> None:
-        if self._setting_off is not None:
-            if self._setting_off_at <= due:
-                return
-            self._setting_off.cancel()
-        self._setting_off_at = due
-        self._setting_off = loop.call_at(due, self._due)
-
-    def _due(self) -> None:
-        self._setting_off = None
-        self._set_off()
-
-    def _begin(self) -> None:
         # Its batch is taken when it runs, so that all who ask in this turn of the loop are in it. In a context of
         # its own: what the first asker's request has bound to it is not the others'.
         self._beginning = True
+        self._lanes_free -= 1
         task = asyncio.create_task(self._pass(), context=contextvars.Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -180,7 +160,6 @@ class BatchingDecider:
 
     async def _pass(self) -> None:
         batch = self._take()
-        self._pace.begins()
         self._beginning = False
         self._set_off()
         try:
@@ -195,7 +174,7 @@ class BatchingDecider:
                 asked.say(Retryable("the process is going down"))
             raise
         finally:
-            self._pace.ends(len(batch), asyncio.get_running_loop().time())
+            self._lanes_free += 1
             self._release(batch)
             self._set_off()
 
@@ -213,7 +192,6 @@ class BatchingDecider:
         if not batch:
             return
         metrics.batch_asks.observe(len(batch))
-        metrics.decisions_underway.set(self.underway)
         loop, known = asyncio.get_running_loop(), False
         sent_at, sent_at_monotonic = loop.time(), time.monotonic()
         self._limit.pass_begins(sent_at)

@@ -7,7 +7,7 @@ know. Pipelines are cut to a length, so that none holds the server or the loop f
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -20,8 +20,11 @@ from kernel.deadline import within
 from kernel.errors import Retryable
 from kernel.lua import Script
 from services.quota.keys import heard_of
+from services.quota.stores.kept import Kept
 
 PIPELINE_MAX = 500
+KEPT_MAX: Final = 4
+"""Connections for scripts one by one: as many as passes are ever under way, and a few; the others are for the rest."""
 UNKNOWN: Final = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 """Errors that do not say whether anything has run."""
 
@@ -51,7 +54,9 @@ class Valkey:
     def __init__(self, client: Redis, *, timeout_seconds: float, calls_max: int = 32, replicas_min: int = 0) -> None:
         self._client = client
         self._timeout_seconds = timeout_seconds
-        self._turns = asyncio.Semaphore(calls_max)
+        kept = min(KEPT_MAX, calls_max // 2)
+        self._kept = Kept(client.connection_pool, most=kept)
+        self._turns = asyncio.Semaphore(calls_max - kept)
         self._replicas_min = replicas_min
 
     async def call(self, *command: str | bytes | float) -> Any:
@@ -72,7 +77,16 @@ class Valkey:
         """
         if self._replicas_min:
             return (await self.run_many([call]))[0]
-        return await self._in_turn(partial(call.script.run, self._client, call.keys, call.args))
+        with _surprises():
+            return await within(self._timeout_seconds, self._run_one(call), what="Valkey")
+
+    async def _run_one(self, call: ScriptCall) -> Any:
+        if self._kept.ready:
+            # Of a script that is not known there nothing ran, so running it now is not a second try.
+            with suppress(NoScriptError):
+                return await self._kept.ask(evalsha(call))
+        async with self._turns:
+            return await call.script.run(self._client, call.keys, call.args)
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
@@ -172,8 +186,10 @@ class Valkey:
 
 def evalsha(call: ScriptCall) -> Command:
     """
-    A script as a command.
+    A script as a command. Raises `ValueError` when the number of keys is not the contract's.
     """
+    if len(call.keys) != call.script.keys_count:
+        raise ValueError(f"{call.script.name} takes {call.script.keys_count} keys, got {len(call.keys)}")
     return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
 
 

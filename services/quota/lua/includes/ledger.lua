@@ -10,6 +10,10 @@ local BOOKS = {
   "channel", "closed", "opens_at_ms", "closes_at_ms", "pay_seconds",
 }
 
+-- Where in that array: for decisions, which leave it an array.
+local AT_CAPACITY, AT_FREE, AT_HELD, AT_CONFIRMED, AT_WITHHELD, AT_RETURNED, AT_NEXT_SEAT = 2, 3, 4, 5, 6, 7, 8
+local AT_CHANNEL, AT_CLOSED, AT_OPENS_AT_MS, AT_CLOSES_AT_MS, AT_PAY_SECONDS = 9, 10, 11, 12, 13
+
 -- The ledger as a table, or nil for a slot that was never loaded.
 local function read_ledger(office, slot_id, returned)
   local text = redis.call("HGET", office, slot_id)
@@ -22,11 +26,16 @@ local function read_ledger(office, slot_id, returned)
 end
 
 -- Whether the books add up, before a write or after it has been worked out.
+local function adds_up(capacity, free, held, confirmed, withheld, returned, next_seat)
+  local fresh = capacity - next_seat + 1
+  return capacity == free + held + confirmed + withheld and free == returned + fresh
+    and fresh >= 0 and held >= 0 and confirmed >= 0 and withheld >= 0 and returned >= 0
+end
+
 local function balanced(ledger)
-  local fresh = ledger.capacity - ledger.next_seat + 1
-  return ledger.capacity == ledger.free + ledger.held + ledger.confirmed + ledger.withheld
-    and fresh >= 0 and ledger.held >= 0 and ledger.confirmed >= 0 and ledger.withheld >= 0
-    and ledger.returned >= 0 and ledger.free == ledger.returned + fresh
+  return adds_up(
+    ledger.capacity, ledger.free, ledger.held, ledger.confirmed, ledger.withheld, ledger.returned, ledger.next_seat
+  )
 end
 
 -- The same, and as many returned seats are there as are written down.

@@ -33,6 +33,27 @@ local function look(command, ...)
   return reply
 end
 
+-- What lies under keys: of each its text, or false. All are read in one call, whose cost is mostly that it is one.
+local texts = {}
+
+-- MGET finds nothing where there is no text, so a key it found nothing under must not be there at all. Where one is,
+-- or some have moved to another node, nothing is known, and `look_at_text` asks about each key by itself.
+local function look_at_texts(keys)
+  local found, absent = look("MGET", unpack(keys)), {}
+  if not found then return end
+  for index, key in ipairs(keys) do
+    if found[index] then texts[key] = found[index] else absent[#absent + 1] = key end
+  end
+  if #absent > 0 and look("EXISTS", unpack(absent)) ~= 0 then return end
+  for _, key in ipairs(absent) do texts[key] = false end
+end
+
+local function look_at_text(key)
+  local text = texts[key]
+  if text ~= nil then return text end
+  return look("GET", key)
+end
+
 local function look_at_partition(number)
   local at = (number - 1) * PARTITION_WIDTH
   local seq_key = partition_rows[at + 1]
@@ -54,20 +75,25 @@ local function look_at_slot(number)
   if text and not books[1] then broken = "no books of " .. slot_id .. " can be read from " .. office_key end
   local slot = {
     slot_id = slot_id, office_key = office_key, returned_key = slot_rows[at + 3], takers_key = slot_rows[at + 4],
-    partition = partitions[partition] or look_at_partition(partition), broken = broken, planned = books[1],
-    capacity = books[2], free = books[3], held = books[4], confirmed = books[5], withheld = books[6],
-    returned = books[7], next_seat = books[8], channel = books[9], closed = books[10], opens_at_ms = books[11],
-    closes_at_ms = books[12], pay_seconds = books[13], pool = false, taken = false, changed = false,
+    partition = partitions[partition] or look_at_partition(partition), books = books, broken = broken, pool = false,
+    taken = false, newcomers = "", changed = false,
   }
   slots[number] = slot
   return slot
+end
+
+local function add_up(books)
+  return adds_up(
+    books[AT_CAPACITY], books[AT_FREE], books[AT_HELD], books[AT_CONFIRMED], books[AT_WITHHELD], books[AT_RETURNED],
+    books[AT_NEXT_SEAT]
+  )
 end
 
 -- Numbers that came back and may be offered now, lowest first; read once, kept in step.
 local function look_at_pool(slot)
   if slot.pool then return slot.pool end
   slot.pool = {}
-  if slot.returned > 0 then
+  if slot.books[AT_RETURNED] > 0 then
     local seats, broken = look("ZRANGEBYSCORE", slot.returned_key, "-inf", at_ms)
     slot.broken = slot.broken or broken
     for index, seat in ipairs(seats or {}) do slot.pool[index] = tonumber(seat) end
@@ -83,7 +109,7 @@ local function choose_among(slot, count, fresh)
   local offered = came_back + math.min(count, fresh)
   if offered < count then return nil end
   local function seat_at(index)
-    return index <= came_back and pool[index] or slot.next_seat + index - came_back - 1
+    return index <= came_back and pool[index] or slot.books[AT_NEXT_SEAT] + index - came_back - 1
   end
   local first = 1
   for start = 1, offered - count + 1 do
@@ -103,26 +129,26 @@ end
 
 -- The numbers a family gets; nil if there are too few.
 local function choose_seats(slot, count)
-  local fresh = slot.capacity - slot.next_seat + 1
-  if slot.returned > 0 then return choose_among(slot, count, fresh) end
+  local fresh = slot.books[AT_CAPACITY] - slot.books[AT_NEXT_SEAT] + 1
+  if slot.books[AT_RETURNED] > 0 then return choose_among(slot, count, fresh) end
   if fresh < count then return nil end
   local seats = {}
-  for index = 1, count do seats[index] = slot.next_seat + index - 1 end
+  for index = 1, count do seats[index] = slot.books[AT_NEXT_SEAT] + index - 1 end
   return seats
 end
 
 -- How many may be taken now, and from when more may be: nil while nothing waits to be offered.
 local function offered_now(slot)
-  local fresh = slot.capacity - slot.next_seat + 1
+  local fresh = slot.books[AT_CAPACITY] - slot.books[AT_NEXT_SEAT] + 1
   local offered = #look_at_pool(slot) + fresh
-  if slot.returned == 0 then return offered, nil end
+  if slot.books[AT_RETURNED] == 0 then return offered, nil end
   local next_one = look("ZRANGEBYSCORE", slot.returned_key, "(" .. at_ms, "+inf", "WITHSCORES", "LIMIT", 0, 1)
   return offered, next_one and tonumber(next_one[2]) or nil
 end
 
 -- What is known about a hold before the slot is asked: code, seats, number, word; nil when there is none.
 local function look_at_hold(at, has_ended)
-  local text, broken = look("GET", asks[at + 4])
+  local text, broken = look_at_text(asks[at + 4])
   if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
   if not text then
     if has_ended then return CODE.ENDED, NO_SEATS, 0, "" end
@@ -137,11 +163,11 @@ end
 
 -- Give a slot's places to the ask in row `at`; HELD is a promise: `take_places` writes it down.
 local function promise(at, slot, seats, pay_by_ms)
-  local count = #seats
-  local next_seat = math.max(slot.next_seat, seats[count] + 1)
-  slot.returned = slot.returned - (count - (next_seat - slot.next_seat))
-  slot.next_seat, slot.free, slot.held = next_seat, slot.free - count, slot.held + count
-  if not balanced(slot) then
+  local books, count = slot.books, #seats
+  local next_seat = math.max(books[AT_NEXT_SEAT], seats[count] + 1)
+  books[AT_RETURNED] = books[AT_RETURNED] - (count - (next_seat - books[AT_NEXT_SEAT]))
+  books[AT_NEXT_SEAT], books[AT_FREE], books[AT_HELD] = next_seat, books[AT_FREE] - count, books[AT_HELD] + count
+  if not add_up(books) then
     slot.broken = "the books of " .. slot.slot_id .. " do not add up"
     return CODE.UNBALANCED, NO_SEATS, 0, ""
   end
@@ -153,26 +179,27 @@ end
 -- Code, seats, number, word.
 local function look_at_places(at)
   local slot = slots[asks[at + 5]] or look_at_slot(asks[at + 5])
-  local partition = slot.partition
+  local partition, books = slot.partition, slot.books
   local broken = partition.broken or slot.broken
   if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
   if partition.stopped then return CODE.STOPPED, NO_SEATS, 0, "" end
-  if not slot.channel then return CODE.UNKNOWN_SLOT, NO_SEATS, 0, "" end
-  if slot.channel ~= "online" then return CODE.CHANNEL_NOT_PUBLIC, NO_SEATS, 0, "" end
-  if slot.closed then return CODE.SLOT_CLOSED, NO_SEATS, 0, "" end
-  if at_ms < slot.opens_at_ms then return CODE.WINDOW_NOT_OPEN, NO_SEATS, slot.opens_at_ms, "" end
-  if at_ms >= slot.closes_at_ms then return CODE.WINDOW_CLOSED, NO_SEATS, 0, "" end
-  if not balanced(slot) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
+  if not books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT, NO_SEATS, 0, "" end
+  if books[AT_CHANNEL] ~= "online" then return CODE.CHANNEL_NOT_PUBLIC, NO_SEATS, 0, "" end
+  if books[AT_CLOSED] then return CODE.SLOT_CLOSED, NO_SEATS, 0, "" end
+  local opens_at_ms, closes_at_ms = books[AT_OPENS_AT_MS], books[AT_CLOSES_AT_MS]
+  if at_ms < opens_at_ms then return CODE.WINDOW_NOT_OPEN, NO_SEATS, opens_at_ms, "" end
+  if at_ms >= closes_at_ms then return CODE.WINDOW_CLOSED, NO_SEATS, 0, "" end
+  if not add_up(books) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
   local count = asks[at + 3]
-  local seats = slot.free >= count and choose_seats(slot, count)
+  local seats = books[AT_FREE] >= count and choose_seats(slot, count)
   if slot.broken then return CODE.BROKEN, NO_SEATS, 0, slot.broken end
-  if not seats then return CODE.SOLD_OUT, NO_SEATS, slot.free, "" end
-  return promise(at, slot, seats, at_ms + slot.pay_seconds * 1000)
+  if not seats then return CODE.SOLD_OUT, NO_SEATS, books[AT_FREE], "" end
+  return promise(at, slot, seats, at_ms + books[AT_PAY_SECONDS] * 1000)
 end
 
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
 -- counter it would fail, and nothing has been written for this partition then.
-local function take_one(at, slot, seats, pay_by_ms)
+local function announce_one(at, slot, seats, pay_by_ms, written)
   local partition, reservation_id = slot.partition, asks[at + 1]
   if partition.silent then return end
   local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats, at_ms, pay_by_ms, false)
@@ -185,15 +212,19 @@ local function take_one(at, slot, seats, pay_by_ms)
     return
   end
   partition.seq, partition.changed, slot.changed = number, true, true
-  redis.call("SET", asks[at + 4], hold)
-  redis.call("APPEND", slot.takers_key, string.sub(reservation_id, 5, 12))
+  slot.newcomers = slot.newcomers .. string.sub(reservation_id, 5, 12)
+  written[#written + 1], written[#written + 2] = asks[at + 4], hold
 end
 
--- Write down what was promised.
-local function take_places()
+-- Write down what was promised: events, then holds and what `beside` adds of a row in one call, then the books.
+local function take_places(beside)
+  local written = {}
   for index = 1, #granted, 4 do
-    take_one(granted[index], granted[index + 1], granted[index + 2], granted[index + 3])
+    local at, slot = granted[index], granted[index + 1]
+    announce_one(at, slot, granted[index + 2], granted[index + 3], written)
+    if beside and not slot.partition.silent then beside(at, written) end
   end
+  if #written > 0 then redis.call("MSET", unpack(written)) end
   for _, partition in pairs(partitions) do
     if partition.changed then
       redis.call("HSET", partition.seq_key, "epoch", partition.epoch, "seq", partition.seq)
@@ -202,7 +233,8 @@ local function take_places()
   for _, slot in pairs(slots) do
     if slot.changed then
       if slot.taken then redis.call("ZREM", slot.returned_key, unpack(slot.taken)) end
-      write_ledger(slot.office_key, slot.slot_id, slot)
+      redis.call("APPEND", slot.takers_key, slot.newcomers)
+      redis.call("HSET", slot.office_key, slot.slot_id, cmsgpack.pack(slot.books))
     end
   end
 end
@@ -217,7 +249,7 @@ local function answer(results)
     if results[index] == CODE.SOLD_OUT and not noted[number] then
       noted[number] = true
       local offered, next_offer_ms = offered_now(slot)
-      local until_ms = math.min(at_ms + GATE_MS, next_offer_ms or at_ms + GATE_MS, slot.closes_at_ms)
+      local until_ms = math.min(at_ms + GATE_MS, next_offer_ms or at_ms + GATE_MS, slot.books[AT_CLOSES_AT_MS])
       sold_out[#sold_out + 1] = {number, offered, until_ms, look("GET", slot.takers_key) or ""}
     elseif results[index] == CODE.HELD and slot.partition.silent then
       results[index], results[index + 1], results[index + 2] = CODE.BROKEN, NO_SEATS, 0
