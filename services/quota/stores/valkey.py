@@ -7,7 +7,7 @@ know. Pipelines are cut to a length, so that none holds the server or the loop f
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -81,12 +81,14 @@ class Valkey:
             return await within(self._timeout_seconds, self._run_one(call), what="Valkey")
 
     async def _run_one(self, call: ScriptCall) -> Any:
-        if self._kept.ready:
-            # Of a script that is not known there nothing ran, so running it now is not a second try.
-            with suppress(NoScriptError):
-                return await self._kept.ask(evalsha(call))
-        async with self._turns:
-            return await call.script.run(self._client, call.keys, call.args)
+        if not self._kept.ready:
+            async with self._turns:
+                return await call.script.run(self._client, call.keys, call.args)
+        try:
+            return await self._kept.ask(evalsha(call))
+        except NoScriptError:
+            # Nothing ran, so running it now is not a second try.
+            return await self._kept.ask(("EVAL", call.script.text, len(call.keys), *call.keys, *call.args))
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
