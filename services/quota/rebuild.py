@@ -75,10 +75,12 @@ async def restore(
 
 async def chunks_of(file: BinaryIO) -> AsyncIterator[list[str]]:
     """
-    Whole lines, some thousand at a time.
+    Whole lines, some thousand at a time; while one chunk is worked on the next is read.
     """
-    rest = b""
-    while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+    rest, loop = b"", asyncio.get_running_loop()
+    coming = loop.run_in_executor(None, file.read, CHUNK_BYTES)
+    while chunk := await coming:
+        coming = loop.run_in_executor(None, file.read, CHUNK_BYTES)
         whole, newline, tail = chunk.rpartition(b"\n")
         if newline:
             yield (rest + whole).decode().split("\n")

@@ -119,14 +119,17 @@ class Restoring:
         await self._load(chunks)
         affected = self._judge()
         await self._write_claims(affected)
-        await self._write_slots()
+        # Neither looks at what the other writes.
+        differences, _ = await asyncio.gather(self._restores.differing(), self._write_slots())
+        differences += await self._differing_slots()
+        self._tell(f"everything read back, {len(differences)} differences")
         report = Report(
             partitions=len(self._partitions),
             slots=len(self._planned()),
             holds=self._restored.bookings,
             claims=self._restored.claims,
             affected=affected,
-            differences=await self._differences(),
+            differences=differences,
         )
         if not report.differences:
             await self._open(affected)
@@ -229,14 +232,13 @@ class Restoring:
     def _planned(self) -> list[Tally]:
         return [tally for tally in self._restored.tallies.values() if tally.plan is not None]
 
-    async def _differences(self) -> list[str]:
-        wrong = await self._restores.differing()
+    async def _differing_slots(self) -> list[str]:
+        wrong: list[str] = []
         planned = self._planned()
         for start in range(0, len(planned), SLOTS_PER_WRITE):
             some = planned[start : start + SLOTS_PER_WRITE]
             books = await self._restores.books([tally.slot_id for tally in some])
             wrong += [tally.slot_id for tally in some if not as_counted(tally, books[tally.slot_id])]
-        self._tell(f"everything read back, {len(wrong)} differences")
         return wrong
 
     async def _open(self, affected: Sequence[Affected]) -> None:
