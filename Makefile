@@ -48,7 +48,7 @@ test-kafka: setup ## Tests that meet a broker, and end-to-end ones, on Apache Ka
 .PHONY: fuzz
 fuzz: setup ## Ask every call of booking and payment what nobody thought of, on a stack of its own (minutes)
 	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 \
-		$(BIN)/uv sync --frozen --all-extras --group fuzz --inexact --quiet
+		$(BIN)/uv sync --frozen --all-extras --group fuzz --inexact --compile-bytecode --quiet
 	@exec $(BIN)/python -m tests.fuzz $(FUZZ)
 
 .PHONY: check
@@ -110,5 +110,5 @@ $(STAMP): pyproject.toml uv.lock
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.9"
 	@UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 \
-		$(BIN)/uv sync --frozen --all-extras --inexact --quiet
+		$(BIN)/uv sync --frozen --all-extras --inexact --compile-bytecode --quiet
 	@touch $@
