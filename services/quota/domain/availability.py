@@ -8,7 +8,6 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from operator import itemgetter
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -249,32 +248,37 @@ def _seconds_of(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-class _Offer(NamedTuple):
-    starts_at_seconds: float
-    slot_id: str
-    free: int
-    plan: SlotPlanned
+class PublicSlots:
+    """
+    Slots people may ask for by service and place, first ones first: put in order once for as long as plans stay.
+    """
+
+    def __init__(self, plans: Iterable[SlotPlanned]) -> None:
+        self._lists: dict[tuple[str, ...], list[SlotPlanned]] = {}
+        public = [plan for plan in plans if plan.channel == PUBLIC_CHANNEL]
+        public.sort(key=lambda plan: (_seconds_of(plan.starts_at), plan.slot_id))
+        for plan in public:
+            for place in _places_of(plan):
+                self._lists.setdefault((plan.service, *place), []).append(plan)
+
+    def near(self, service: str, place: tuple[str, ...]) -> Sequence[SlotPlanned]:
+        """
+        Those of a service in a place.
+        """
+        return self._lists.get((service, *place), ())
 
 
 class Offers:
     """
-    Every public slot that had places at one moment, indexed to answer "what else?" in microseconds.
+    What had places at one moment: answers "what else?" in microseconds; looks through a place when first asked of it.
     """
 
-    def __init__(self, plans: Iterable[SlotPlanned], free: Mapping[str, int], now_ms: int) -> None:
-        self._lists: dict[tuple[str, ...], list[_Offer]] = {}
+    def __init__(self, slots: PublicSlots, free: Mapping[str, int], now_ms: int) -> None:
+        self._slots = slots
+        self._free = free
+        self._now_ms = now_ms
+        self._open: dict[tuple[str, ...], list[SlotPlanned]] = {}
         self._known: dict[tuple[str, int], tuple[Alternative, ...]] = {}
-        offers = [
-            _Offer(_seconds_of(plan.starts_at), plan.slot_id, left, plan)
-            for plan in plans
-            if (left := free.get(plan.slot_id, 0)) > 0
-            and plan.channel == PUBLIC_CHANNEL
-            and slot_state(plan, left, now_ms) == "open"
-        ]
-        offers.sort(key=itemgetter(0, 1))
-        for offer in offers:
-            for place in _places_of(offer.plan):
-                self._lists.setdefault((offer.plan.service, *place), []).append(offer)
 
     def instead_of(self, plan: SlotPlanned, count: int) -> tuple[Alternative, ...]:
         """
@@ -284,29 +288,40 @@ class Offers:
         if known is None:
             found: dict[str, Alternative] = {}
             for offer in self._nearest(plan, count):
-                found.setdefault(offer.slot_id, _alternative(offer))
+                found.setdefault(offer.slot_id, self._alternative(offer))
                 if len(found) == ALTERNATIVES_MAX:
                     break
             known = self._known[plan.slot_id, count] = tuple(found.values())
         return known
 
-    def _nearest(self, plan: SlotPlanned, count: int) -> Iterator[_Offer]:
+    def _nearest(self, plan: SlotPlanned, count: int) -> Iterator[SlotPlanned]:
         for place in _places_of(plan):
-            offers: Sequence[_Offer] = self._lists.get((plan.service, *place), ())
-            yield from (offer for offer in offers if offer.free >= count and offer.slot_id != plan.slot_id)
+            for offer in self._open_in(plan.service, place):
+                if self._free[offer.slot_id] >= count and offer.slot_id != plan.slot_id:
+                    yield offer
+
+    def _open_in(self, service: str, place: tuple[str, ...]) -> Sequence[SlotPlanned]:
+        found = self._open.get((service, *place))
+        if found is None:
+            free, now_ms = self._free, self._now_ms
+            found = self._open[service, *place] = [
+                plan
+                for plan in self._slots.near(service, place)
+                if (left := free.get(plan.slot_id, 0)) > 0 and slot_state(plan, left, now_ms) == "open"
+            ]
+        return found
+
+    def _alternative(self, plan: SlotPlanned) -> Alternative:
+        return Alternative(
+            slot_id=plan.slot_id,
+            office_id=plan.office_id,
+            office_name=plan.office_name,
+            date=plan.date,
+            session=plan.session,
+            starts_at=plan.starts_at,
+            free=self._free[plan.slot_id],
+        )
 
 
 def _places_of(plan: SlotPlanned) -> tuple[tuple[str, ...], ...]:
     return (("office", plan.office_id), ("city", plan.city), ("province", plan.province), ("country",))
-
-
-def _alternative(offer: _Offer) -> Alternative:
-    return Alternative(
-        slot_id=offer.slot_id,
-        office_id=offer.plan.office_id,
-        office_name=offer.plan.office_name,
-        date=offer.plan.date,
-        session=offer.plan.session,
-        starts_at=offer.plan.starts_at,
-        free=offer.free,
-    )

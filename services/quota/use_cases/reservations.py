@@ -14,7 +14,7 @@ from kernel.deadline import within
 from kernel.errors import Retryable
 from kernel.ids import derived
 from services.quota import metrics
-from services.quota.domain.availability import Alternative, Offers
+from services.quota.domain.availability import Alternative, Offers, PublicSlots
 from services.quota.domain.decisions import Ask, Decision
 from services.quota.domain.gate import Gate
 from services.quota.stores.catalogue import Catalogue
@@ -59,6 +59,7 @@ class Reservations:
         self._gate = gate
         self._catalogue = catalogue
         self._free = free
+        self._slots_of, self._slots = -1, PublicSlots(())
         self._offers: Moments[Offers] = Moments(
             self._offers_now,
             age_max_seconds=COUNTRY_AGE_MAX_SECONDS,
@@ -103,4 +104,6 @@ class Reservations:
 
     async def _offers_now(self, _: str) -> Offers:
         free = await self._free.of_offices(list(self._catalogue.offices))
-        return Offers(self._catalogue.slots.values(), free, self._catalogue.now_ms())
+        if self._slots_of != self._catalogue.revision:
+            self._slots_of, self._slots = self._catalogue.revision, PublicSlots(self._catalogue.slots.values())
+        return Offers(self._slots, free, self._catalogue.now_ms())
