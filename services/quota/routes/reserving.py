@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from aiohttp import web
 
+from contracts.events import SlotPlanned
 from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType
@@ -24,7 +25,7 @@ from kernel.http.quick import Begun, Pending
 from kernel.http.route import Call, bytes_of, decode, idempotency_key, key_in
 from kernel.http.spoken import Spoken
 from services.quota import problems
-from services.quota.domain.availability import local_time, next_opening, utc_time
+from services.quota.domain.availability import Alternative, local_time, next_opening, utc_time
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.routes.parts import CATALOGUE, OFFICE_PATTERN, RETRY_SECONDS
 from services.quota.stores.catalogue import Catalogue
@@ -153,8 +154,15 @@ def _decided(call: Call, language: str, ask: Ask, answer: "asyncio.Future[Decisi
 
 
 def _sold_out_again(call: Call, language: str, ask: Ask) -> Spoken | None:
-    kept = (ask.slot_id, len(ask.person_ids), language)
-    return call.app[SOLD_OUT_ANSWERS].again(kept, call.request_id, time.monotonic())
+    """
+    The last answer, or a new one if nobody has to be waited for.
+    """
+    again = call.app[SOLD_OUT_ANSWERS].again(_kept_under(ask, language), call.request_id, time.monotonic())
+    plan = call.app[CATALOGUE].slots.get(ask.slot_id)
+    if again is not None or plan is None:
+        return again
+    alternatives = call.app[RESERVATIONS].instead_at_once(plan, len(ask.person_ids))
+    return None if alternatives is None else _say_sold_out(call, language, ask, plan, alternatives)
 
 
 def _wish_of(raw: bytes, catalogue: Catalogue) -> _Wish | ReservationBody:
@@ -225,19 +233,27 @@ SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
 
 
 async def _sold_out(request: web.Request, call: Call, ask: Ask) -> web.StreamResponse:
-    answers, now, request_id = call.app[SOLD_OUT_ANSWERS], time.monotonic(), call.request_id
-    key = (ask.slot_id, len(ask.person_ids), problem.language_of(request))
-    again = answers.again(key, request_id, now)
+    language = problem.language_of(request)
+    again = call.app[SOLD_OUT_ANSWERS].again(_kept_under(ask, language), call.request_id, time.monotonic())
     if again is not None:
         return again
     plan = call.app[CATALOGUE].slots.get(ask.slot_id)
-    extras: dict[str, Any] = {}
-    if plan is not None:
-        alternatives = await call.app[RESERVATIONS].instead_of(plan, len(ask.person_ids))
-        extras = {"next_opens_at": next_opening(plan), "alternatives": alternatives}
-    said = _spoken(call, key[2], problems.SOLD_OUT, **extras)
-    answers.keep(key, said.body, request_id, now)
+    if plan is None:
+        return _spoken(call, language, problems.SOLD_OUT)
+    alternatives = await call.app[RESERVATIONS].instead_of(plan, len(ask.person_ids))
+    return _say_sold_out(call, language, ask, plan, alternatives)
+
+
+def _say_sold_out(
+    call: Call, language: str, ask: Ask, plan: SlotPlanned, alternatives: tuple[Alternative, ...]
+) -> Spoken:
+    said = _spoken(call, language, problems.SOLD_OUT, next_opens_at=next_opening(plan), alternatives=alternatives)
+    call.app[SOLD_OUT_ANSWERS].keep(_kept_under(ask, language), said.body, call.request_id, time.monotonic())
     return said
+
+
+def _kept_under(ask: Ask, language: str) -> tuple[str, int, str]:
+    return ask.slot_id, len(ask.person_ids), language
 
 
 def _refused(call: Call, language: str, ask: Ask, refused: Refused) -> Spoken:

@@ -57,15 +57,21 @@ class Moments(Generic[T]):
         """
         The value, young enough.
         """
+        value = self.at_once(key)
+        if value is not None:
+            return value
+        # One asker's going away must not take the answer from the others.
+        return await asyncio.shield(self._renewal(key))
+
+    def at_once(self, key: str) -> T | None:
+        """
+        The value if it is there and young enough, without waiting; where it is to be renewed somebody begins to.
+        """
         kept = self._kept.get(key)
         age_seconds = asyncio.get_running_loop().time() - kept.read_at if kept else self._age_max_seconds
-        if kept is not None and age_seconds < self._renew_after_seconds:
-            return kept.value
-        task = self._renewal(key)
-        if kept is not None and age_seconds < self._age_max_seconds:
-            return kept.value
-        # One asker's going away must not take the answer from the others.
-        return await asyncio.shield(task)
+        if age_seconds >= self._renew_after_seconds:
+            self._renewal(key)
+        return kept.value if kept is not None and age_seconds < self._age_max_seconds else None
 
     def _renewal(self, key: str) -> asyncio.Task[T]:
         task = self._under_way.get(key)

@@ -102,6 +102,13 @@ class Reservations:
             return ()
         return offers.instead_of(plan, count)
 
+    def instead_at_once(self, plan: SlotPlanned, count: int) -> tuple[Alternative, ...] | None:
+        """
+        The same if it can be said now; None where one has to wait for it.
+        """
+        offers = self._offers.at_once(_COUNTRY)
+        return None if offers is None else offers.instead_of(plan, count)
+
     async def _offers_now(self, _: str) -> Offers:
         free = await self._free.of_offices(list(self._catalogue.offices))
         if self._slots_of != self._catalogue.revision:
