@@ -16,6 +16,7 @@ from kernel.http import quick
 from kernel.http.door import DoorRunner
 from kernel.http.short import take_short_ways
 from kernel.settings import HttpSettings
+from services.quota.routes import reserving
 from services.quota.stores.batching import BatchingDecider
 from tests.integration.quota_door import KEYS, served
 from tests.integration.quota_room import HOUR_MS, SLOT, Room, plan, room_of
@@ -143,8 +144,30 @@ async def test_held_repeated_and_sold_out_go_the_quick_way(door: Door, quickly: 
     assert (201, "true", first[2]) == (again[0], again[1]["Idempotency-Replayed"], again[2])
     assert [(409, "sold_out")] * 2 == [(status, body["code"]) for status, _, body in refused]
     assert "alternatives" in refused[1][2]
-    # The first refusal of a slot is put together by the handler, with its alternatives; after that it is repeated.
+    # The first refusal is put together by the handler, which waits for what else is free; after that nobody waits.
     assert [True, True, True, True] == quickly
+
+
+async def test_once_it_is_known_what_else_is_free_no_refusal_waits_for_the_handler(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The first has to look; for another family the answer is another one, and is put together where it is asked for.
+    """
+    handled: list[str] = []
+    in_the_handler = reserving._sold_out
+
+    async def watched(request: web.Request, call: Any, ask: Any) -> web.StreamResponse:
+        handled.append(ask.account_id)
+        return await in_the_handler(request, call, ask)
+
+    monkeypatch.setattr(reserving, "_sold_out", watched)
+    line = await door.line()
+    refused = [await line.ask(_raw(who, FULL, persons=len(who))) for who in ("b", "cc", "ddd")]
+
+    assert [(409, "sold_out")] * 3 == [(status, body["code"]) for status, _, body in refused]
+    assert all("alternatives" in body for _, _, body in refused)
+    assert ["acc_b"] == handled
 
 
 async def test_requests_that_come_together_are_answered_in_order(door: Door) -> None:
