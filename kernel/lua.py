@@ -11,11 +11,14 @@ node) once more with the whole text.
 import dataclasses
 import hashlib
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
+
+Execute = Callable[..., Awaitable[Any]]
+"""Takes a command word by word, and answers with its reply."""
 
 _INCLUDE = re.compile(r'^-- @include "([a-z_]+)"$', re.MULTILINE)
 _NAME = re.compile(r"^(?P<verb>[a-z_]+)-(?P<keys>\d+)\.lua$")
@@ -35,17 +38,24 @@ class Script:
     """What the header says it returns, by name."""
     sha: str
 
-    async def run(self, client: Redis | Any, keys: list[str], args: list[str | int | bytes]) -> Any:
+    def evalsha(self, keys: Sequence[str], args: Sequence[str | int | bytes]) -> tuple[str | int | bytes, ...]:
         """
-        Call the script. Raises `ValueError` when the number of keys is not the contract's.
+        The call as a command. Raises `ValueError` when the number of keys is not the contract's.
         """
         if len(keys) != self.keys_count:
             raise ValueError(f"{self.name} takes {self.keys_count} keys, got {len(keys)}")
+        return "EVALSHA", self.sha, len(keys), *keys, *args
+
+    async def run(self, execute: Execute, keys: Sequence[str], args: Sequence[str | int | bytes]) -> Any:
+        """
+        Call the script, whatever way commands go.
+        """
+        command = self.evalsha(keys, args)
         try:
-            return await client.evalsha(self.sha, len(keys), *keys, *args)
+            return await execute(*command)
         except NoScriptError:
             # Nothing ran, so running it now is not a second try.
-            return await client.eval(self.text, len(keys), *keys, *args)
+            return await execute("EVAL", self.text, *command[2:])
 
 
 def load_scripts(folder: Path) -> dict[str, Script]:

@@ -31,7 +31,7 @@ HOLDS_MAX: Final = 20_000_000
 ON_A_STAND: Final = ("peak", "overload", "sold_out", "availability", "friday", "growth")
 ON_A_STACK: Final = ("national", "national_singles")
 SCENARIOS: Final = (*ON_A_STAND, *ON_A_STACK, "rebuild")
-UNASKED: Final = tuple(name for name in SCENARIOS if name != "national_singles")
+BY_DEFAULT: Final = tuple(name for name in SCENARIOS if name != "national_singles")
 """All that has a bar or explains one: with the release of singles a slow machine takes longer than a run may."""
 
 
@@ -92,7 +92,7 @@ def arguments() -> argparse.Namespace:
     The command line, refused when it leaves its bounds.
     """
     parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description="Limits, in one run on one machine.")
-    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=UNASKED, help="these scenarios alone")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=BY_DEFAULT, help="these scenarios alone")
     parser.add_argument("--quick", action="store_true", help="everything tiny: does it work? Says nothing else")
     parser.add_argument("--holds", type=int, help=f"of the growth scenario; {WHOLE.holds:,} by default")
     parser.add_argument("--seed", type=int, default=1, help="of every draw")

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from kernel.settings import ValkeySettings
 from kernel.valkey import valkey_client
 from services.quota.stores.kept import Kept
 
-SLEEPS = ("BLPOP", "nothing-comes", 1)
+WAITS = ("BLPOP", "comes", 5)
 
 
 @pytest.fixture
@@ -25,8 +26,17 @@ async def kept(stores: Any) -> AsyncIterator[Kept]:
         yield Kept(client.connection_pool, most=2)
 
 
+@pytest.fixture
+async def other(stores: Any) -> AsyncIterator[Redis]:
+    """
+    Somebody else at the same server.
+    """
+    async with valkey_client(ValkeySettings(url=stores.valkey_url)) as client:
+        yield client
+
+
 async def _number(kept: Kept) -> int:
-    return int(await kept.ask(("CLIENT", "ID")))
+    return int(await kept.ask("CLIENT", "ID"))
 
 
 async def test_one_after_the_other_is_asked_over_the_same_connection(kept: Kept) -> None:
@@ -35,45 +45,56 @@ async def test_one_after_the_other_is_asked_over_the_same_connection(kept: Kept)
     """
     first = await _number(kept)
     with pytest.raises(ResponseError):
-        await kept.ask(("EVALSHA", "unknown", 0))
+        await kept.ask("EVALSHA", "unknown", 0)
 
     assert first == await _number(kept)
 
 
-async def test_no_more_are_taken_than_may_be(kept: Kept) -> None:
+async def test_no_more_are_taken_than_may_be(kept: Kept, other: Redis) -> None:
     """
     While both are out nobody else may ask.
     """
     assert kept.ready
-    both = [asyncio.ensure_future(kept.ask(SLEEPS)) for _ in range(2)]
+    both = [asyncio.ensure_future(kept.ask(*WAITS)) for _ in range(2)]
     await asyncio.sleep(0)
 
     assert not kept.ready
-    assert [None, None] == await asyncio.gather(*both)
+    await other.execute_command("RPUSH", "comes", "one", "another")
+    assert {b"one", b"another"} == {value for _, value in await asyncio.gather(*both)}
     assert kept.ready
 
 
-async def test_who_leaves_before_his_reply_never_leaves_it_to_the_next(kept: Kept) -> None:
+async def test_who_leaves_before_his_reply_never_leaves_it_to_the_next(
+    kept: Kept, other: Redis, eventually: Any
+) -> None:
     """
     The connection is hung up on; the next to ask has a new one and reads his own reply.
     """
     first = await _number(kept)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await kept.ask(("BLPOP", "comes", 5))
-    await kept.ask(("RPUSH", "comes", "somebody else's"))
+    leaver = asyncio.ensure_future(kept.ask(*WAITS))
 
-    assert b"my own" == await kept.ask(("ECHO", "my own"))
+    async def waits() -> bool:
+        return f"id={first} ".encode() in await other.execute_command("CLIENT", "LIST", "FLAGS", "b")
+
+    await eventually(waits)
+    leaver.cancel()
+    await asyncio.wait({leaver})
+    await other.execute_command("RPUSH", "comes", "somebody else's")
+
+    assert 1 == await other.execute_command("DEL", "comes")
+    assert b"my own" == await kept.ask("ECHO", "my own")
     assert first != await _number(kept)
 
 
-async def test_a_connection_the_server_has_hung_up_on_is_made_anew_before_it_is_asked(kept: Kept, stores: Any) -> None:
+async def test_a_connection_the_server_has_hung_up_on_is_made_anew_before_it_is_asked(
+    kept: Kept, other: Redis, eventually: Any
+) -> None:
     """
     So a restart of Valkey is no unknown outcome for whoever asks first after it.
     """
     first = await _number(kept)
-    async with valkey_client(ValkeySettings(url=stores.valkey_url)) as other:
-        await other.execute_command("CLIENT", "KILL", "ID", first)
-    await asyncio.sleep(0.05)
+    (connection,) = kept._resting
+    await other.execute_command("CLIENT", "KILL", "ID", first)
+    await eventually(connection.can_read)
 
     assert first != await _number(kept)

@@ -111,23 +111,18 @@ class Node:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def evalsha(self, *args: Any) -> Any:
+    async def execute(self, verb: str, script: str, *args: Any) -> Any:
         """
-        Knows no script.
+        Knows no script, and runs what it is sent.
         """
-        self.asked.append(f"evalsha {args[0]}")
-        raise NoScriptError
-
-    async def eval(self, *args: Any) -> Any:
-        """
-        Runs what it is sent.
-        """
-        self.asked.append("eval")
-        return list(args[1:])
+        self.asked.append(f"{verb} {script}")
+        if verb == "EVALSHA":
+            raise NoScriptError
+        return list(args)
 
 
 def _run(script: Script, node: Node, keys: list[str]) -> Any:
-    return asyncio.run(script.run(node, keys, [7]))
+    return asyncio.run(script.run(node.execute, keys, [7]))
 
 
 def test_a_node_that_forgot_the_script_is_told_it_again(folder: Path) -> None:
@@ -137,7 +132,7 @@ def test_a_node_that_forgot_the_script_is_told_it_again(folder: Path) -> None:
     script, node = load_scripts(folder)["take_place"], Node()
 
     assert [2, "a", "b", 7] == _run(script, node, ["a", "b"])
-    assert [f"evalsha {script.sha}", "eval"] == node.asked
+    assert [f"EVALSHA {script.sha}", f"EVAL {script.text}"] == node.asked
 
 
 def test_a_wrong_number_of_keys_never_reaches_the_node(folder: Path) -> None:

@@ -70,7 +70,7 @@ local function look_at_one(at)
   if not slot.books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT end
   open_pool(slot)
   if slot.broken then return CODE.BROKEN, slot.broken end
-  if not add_up(slot.books) or #slot.pool ~= slot.books[AT_RETURNED] then return CODE.UNBALANCED end
+  if not balanced_books(slot.books) or #slot.pool ~= slot.books[AT_RETURNED] then return CODE.UNBALANCED end
   local count, seats = asks[at + 3], nil
   if slot.books[AT_FREE] < count then return CODE.SOLD_OUT end
   if at == 0 and #wanted == count then seats = choose_these(slot, wanted) end

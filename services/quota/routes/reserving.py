@@ -134,7 +134,7 @@ def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call) -> Begu
     ask = ask_of(principal.account_id, key, wish.slot_id, wish.person_ids)
     language = problem.language_in(headers.get("accept-language", ""))
     if reservations.sold_out(ask):
-        return _sold_out_again(call, language, ask)
+        return _sold_out_at_once(call, language, ask)
     if reservations.busy():
         return _spoken(call, language, problems.BUSY, retry_after_seconds=RETRY_SECONDS)
     return Pending(reservations.reserve(ask), partial(_decided, call, language, ask))
@@ -149,11 +149,11 @@ def _decided(call: Call, language: str, ask: Ask, answer: "asyncio.Future[Decisi
     if isinstance(decision, Held):
         return _held(call, ask, decision)
     if decision.why is Refusal.SOLD_OUT:
-        return _sold_out_again(call, language, ask)
+        return _sold_out_at_once(call, language, ask)
     return _refused(call, language, ask, decision)
 
 
-def _sold_out_again(call: Call, language: str, ask: Ask) -> Spoken | None:
+def _sold_out_at_once(call: Call, language: str, ask: Ask) -> Spoken | None:
     """
     The last answer, or a new one if nobody has to be waited for.
     """
@@ -234,9 +234,9 @@ SOLD_OUT_ANSWERS: Final = web.AppKey("sold_out_answers", SoldOutAnswers)
 
 async def _sold_out(request: web.Request, call: Call, ask: Ask) -> web.StreamResponse:
     language = problem.language_of(request)
-    again = call.app[SOLD_OUT_ANSWERS].again(_kept_under(ask, language), call.request_id, time.monotonic())
-    if again is not None:
-        return again
+    at_once = _sold_out_at_once(call, language, ask)
+    if at_once is not None:
+        return at_once
     plan = call.app[CATALOGUE].slots.get(ask.slot_id)
     if plan is None:
         return _spoken(call, language, problems.SOLD_OUT)

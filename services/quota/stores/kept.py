@@ -7,7 +7,6 @@ back here. Never asks twice, and never reads a reply that was another's: whoever
 before his reply hangs up.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import ConnectionPool
@@ -31,7 +30,7 @@ class Kept:
         """
         return bool(self._resting) or self._may_take > 0
 
-    async def ask(self, command: Sequence[str | bytes | float]) -> Any:
+    async def ask(self, *command: str | bytes | float) -> Any:
         """
         One command while `ready`. Raises what redis-py raises; no answer hangs up.
         """

@@ -24,7 +24,7 @@ from services.quota.stores.kept import Kept
 
 PIPELINE_MAX = 500
 KEPT_MAX: Final = 4
-"""Connections for scripts one by one: as many as passes are ever under way, and a few; the others are for the rest."""
+"""Connections for scripts one by one: two lanes, and as many beside. Who finds none at rest goes the pool's way."""
 UNKNOWN: Final = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 """Errors that do not say whether anything has run."""
 
@@ -81,14 +81,10 @@ class Valkey:
             return await within(self._timeout_seconds, self._run_one(call), what="Valkey")
 
     async def _run_one(self, call: ScriptCall) -> Any:
-        if not self._kept.ready:
-            async with self._turns:
-                return await call.script.run(self._client, call.keys, call.args)
-        try:
-            return await self._kept.ask(evalsha(call))
-        except NoScriptError:
-            # Nothing ran, so running it now is not a second try.
-            return await self._kept.ask(("EVAL", call.script.text, len(call.keys), *call.keys, *call.args))
+        if self._kept.ready:
+            return await call.script.run(self._kept.ask, call.keys, call.args)
+        async with self._turns:
+            return await call.script.run(self._client.execute_command, call.keys, call.args)
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
@@ -188,11 +184,9 @@ class Valkey:
 
 def evalsha(call: ScriptCall) -> Command:
     """
-    A script as a command. Raises `ValueError` when the number of keys is not the contract's.
+    A script as a command.
     """
-    if len(call.keys) != call.script.keys_count:
-        raise ValueError(f"{call.script.name} takes {call.script.keys_count} keys, got {len(call.keys)}")
-    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+    return call.script.evalsha(call.keys, call.args)
 
 
 def retryable(error: Exception) -> Retryable:

@@ -38,7 +38,15 @@ local function balanced(ledger)
   )
 end
 
--- The same, and as many returned seats are there as are written down.
+-- The same of the array.
+local function balanced_books(books)
+  return adds_up(
+    books[AT_CAPACITY], books[AT_FREE], books[AT_HELD], books[AT_CONFIRMED], books[AT_WITHHELD], books[AT_RETURNED],
+    books[AT_NEXT_SEAT]
+  )
+end
+
+-- Balanced, and as many returned seats are there as are written down.
 local function sound(ledger) return balanced(ledger) and ledger.returned == ledger.seats_returned end
 
 -- What follows from the plan, the seats in use and the seats once given out.

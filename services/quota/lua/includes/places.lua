@@ -82,13 +82,6 @@ local function look_at_slot(number)
   return slot
 end
 
-local function add_up(books)
-  return adds_up(
-    books[AT_CAPACITY], books[AT_FREE], books[AT_HELD], books[AT_CONFIRMED], books[AT_WITHHELD], books[AT_RETURNED],
-    books[AT_NEXT_SEAT]
-  )
-end
-
 -- Numbers that came back and may be offered now, lowest first; read once, kept in step.
 local function look_at_pool(slot)
   if slot.pool then return slot.pool end
@@ -167,7 +160,7 @@ local function promise(at, slot, seats, pay_by_ms)
   local next_seat = math.max(books[AT_NEXT_SEAT], seats[count] + 1)
   books[AT_RETURNED] = books[AT_RETURNED] - (count - (next_seat - books[AT_NEXT_SEAT]))
   books[AT_NEXT_SEAT], books[AT_FREE], books[AT_HELD] = next_seat, books[AT_FREE] - count, books[AT_HELD] + count
-  if not add_up(books) then
+  if not balanced_books(books) then
     slot.broken = "the books of " .. slot.slot_id .. " do not add up"
     return CODE.UNBALANCED, NO_SEATS, 0, ""
   end
@@ -189,7 +182,7 @@ local function look_at_places(at)
   local opens_at_ms, closes_at_ms = books[AT_OPENS_AT_MS], books[AT_CLOSES_AT_MS]
   if at_ms < opens_at_ms then return CODE.WINDOW_NOT_OPEN, NO_SEATS, opens_at_ms, "" end
   if at_ms >= closes_at_ms then return CODE.WINDOW_CLOSED, NO_SEATS, 0, "" end
-  if not add_up(books) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
+  if not balanced_books(books) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
   local count = asks[at + 3]
   local seats = books[AT_FREE] >= count and choose_seats(slot, count)
   if slot.broken then return CODE.BROKEN, NO_SEATS, 0, slot.broken end
