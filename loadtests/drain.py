@@ -163,7 +163,7 @@ async def _decide(redis: Redis, keys: Keys, sold: Sequence[tuple[str, tuple[int,
             pipe.xadd(keys.outbox(partition), _entry(number, slot_id, seats, now_ms), id=f"1-{seqs[partition]}")
         await pipe.execute()
     for partition, seq in seqs.items():
-        await redis.hset(keys.seq(partition), mapping={"epoch": 1, "seq": seq})
+        await redis.set(keys.position(partition), f"1-{seq}")
 
 
 def _entry(number: int, slot_id: str, seats: tuple[int, ...], now_ms: int) -> dict[Any, Any]:

@@ -25,7 +25,7 @@ from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, PER_SECOND_MAX, summa
 from loadtests.ratio.processor import cpu_seconds
 from loadtests.ratio.stand import Stand
 from ops.errors import StackError
-from services.quota.keys import Keys, office_of
+from services.quota.keys import Keys
 
 WORKER: Final = "quota-memory"
 STORE: Final = "valkey-memory"
@@ -134,7 +134,7 @@ async def _lay_down(stand: Stand, model: _Model, *, first: int, until: int, repo
                 await script(
                     keys=_keys(keys, slot_id, model),
                     args=[
-                        *(slot_id, hold, claims, _claims_prefix(keys, model)),
+                        *(hold, claims, _claims_prefix(keys, model)),
                         *(model.account, model.reservation, done, size, keys.partitions),
                     ],
                 )
@@ -152,7 +152,7 @@ def _shares(slot_ids: list[str], total: int) -> Iterator[tuple[str, int]]:
 
 def _keys(keys: Keys, slot_id: str, model: _Model) -> list[str]:
     hold = keys.hold(slot_id, f"rsv_{model.reservation}")
-    return [keys.office(office_of(slot_id)), keys.takers(slot_id), hold]
+    return [keys.books(slot_id), keys.takers(slot_id), hold]
 
 
 def _claims_prefix(keys: Keys, model: _Model) -> str:

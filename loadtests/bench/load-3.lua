@@ -4,25 +4,24 @@
   Why a script: millions of records are laid down in minutes, and none of them crosses the wire.
   Called by the bench between volleys, on a single node of its own.
 
-  KEYS[1] office   hash     books by slot
+  KEYS[1] books    string   of the slot, as msgpack
   KEYS[2] takers   string   eight characters of every reservation
   KEYS[3] hold     string   the model; its key without the last 32 characters is the prefix of the others'
 
-  ARGV[1] slot_id
-  ARGV[2] hold          the model as msgpack, of this slot
-  ARGV[3] claims        the claims of its account
-  ARGV[4] claims_prefix
-  ARGV[5] account       32 characters that the ids of account and persons share
-  ARGV[6] reservation   32 characters
-  ARGV[7] first         number of the first record
-  ARGV[8] count
-  ARGV[9] partitions
+  ARGV[1] hold          the model as msgpack, of this slot
+  ARGV[2] claims        the claims of its account
+  ARGV[3] claims_prefix
+  ARGV[4] account       32 characters that the ids of account and persons share
+  ARGV[5] reservation   32 characters
+  ARGV[6] first         number of the first record
+  ARGV[7] count
+  ARGV[8] partitions
 
   Returns how many were laid down
 ]]
-local first, count, partitions = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local first, count, partitions = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local hold_prefix, claims_prefix = string.sub(KEYS[3], 1, -33), {}
-for tag = 0, partitions - 1 do claims_prefix[tag] = string.format(ARGV[4], tag) end
+for tag = 0, partitions - 1 do claims_prefix[tag] = string.format(ARGV[3], tag) end
 
 -- What stands between the ids of the model: put together again with another id, it is another record.
 local function around(pieces, id)
@@ -39,8 +38,8 @@ local function around(pieces, id)
   return found
 end
 
-local hold = around({ARGV[2]}, ARGV[5])
-local claims = around(around({ARGV[3]}, ARGV[6]), ARGV[5])
+local hold = around({ARGV[1]}, ARGV[4])
+local claims = around(around({ARGV[2]}, ARGV[5]), ARGV[4])
 local takers, concat, call = {}, table.concat, redis.call
 for number = first, first + count - 1 do
   local start = string.format("%08x", number)
@@ -51,7 +50,7 @@ for number = first, first + count - 1 do
 end
 call("APPEND", KEYS[2], concat(takers))
 -- Books as the scripts of quota keep them: free, held and next_seat are the third, fourth and eighth.
-local books = cmsgpack.unpack(call("HGET", KEYS[1], ARGV[1]))
+local books = cmsgpack.unpack(call("GET", KEYS[1]))
 books[3], books[4], books[8] = books[3] - count, books[4] + count, books[8] + count
-call("HSET", KEYS[1], ARGV[1], cmsgpack.pack(books))
+call("SET", KEYS[1], cmsgpack.pack(books))
 return count

@@ -29,6 +29,7 @@ from ops.errors import StackError
 from ops.stack import Stack
 from services.quota.domain.records import slot_books
 from services.quota.keys import Keys
+from services.quota.stores.outbox import position_of
 
 Say = Callable[[str], None]
 PROGRAMS: Final = ("quota-api", "quota-worker", "quota-relay", "booking-worker")
@@ -123,7 +124,7 @@ async def _until_quota_sells(stack: Stack, slots: list[Slot]) -> None:
 async def _all_open(client: Redis, keys: Keys, slots: list[Slot]) -> bool:
     pipe = client.pipeline(transaction=False)
     for slot in slots:
-        pipe.hget(keys.office_of_slot(slot.slot_id), slot.slot_id)
+        pipe.get(keys.books(slot.slot_id))
     now_ms = time.time() * 1000
     return all(books is not None and slot_books(books).opens_at_ms <= now_ms for books in await pipe.execute())
 
@@ -155,8 +156,8 @@ class Watch:
         """
         pipe = self._client.pipeline(transaction=False)
         for partition in range(self._keys.partitions):
-            pipe.hget(self._keys.seq(partition), "seq")
-        return sum(int(seq or 0) for seq in await pipe.execute())
+            pipe.get(self._keys.position(partition))
+        return sum(position_of(at).seq for at in await pipe.execute())
 
     async def recorded(self) -> int:
         """

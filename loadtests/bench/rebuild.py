@@ -140,7 +140,7 @@ async def _differences(stack: Stack) -> int:
     async with valkey(stack) as (client, keys):
         pipe = client.pipeline(transaction=False)
         for row in booked:
-            pipe.hget(keys.office_of_slot(row["slot_id"]), row["slot_id"])
+            pipe.get(keys.books(row["slot_id"]))
         found = [(books.capacity, books.held, books.free) for books in map(slot_books, await pipe.execute())]
     expected = [(row["capacity"], row["held"], row["capacity"] - row["held"]) for row in booked]
     return sum(one != other for one, other in zip(expected, found, strict=True))

@@ -107,17 +107,11 @@ class Keys:
         """
         return "{c*}:claims:*"
 
-    def office(self, office_id: str) -> str:
+    def books(self, slot_id: str) -> str:
         """
-        Hash: books of an office's slots by slot id, as msgpack.
+        String: a slot's ledger and the terms it sells on, as msgpack.
         """
-        return f"{{q{self.partition_of(office_id):02d}}}:office:{office_id}"
-
-    def office_of_slot(self, slot_id: str) -> str:
-        """
-        The hash of the office a slot belongs to.
-        """
-        return self.office(office_of(slot_id))
+        return f"{{q{self.partition_of(slot_id):02d}}}:books:{slot_id}"
 
     def returning(self, office_id: str) -> str:
         """
@@ -137,11 +131,29 @@ class Keys:
         """
         return f"{{q{partition:02d}}}:outbox"
 
-    def seq(self, partition: int) -> str:
+    def position(self, partition: int) -> str:
         """
-        Hash: epoch and seq of the last decision, plans revision, and `stopped` while nothing may be sold.
+        String: `<epoch>-<seq>`, the id of the last decision.
         """
-        return f"{{q{partition:02d}}}:seq"
+        return f"{{q{partition:02d}}}:position"
+
+    def stopped(self, partition: int) -> str:
+        """
+        String: why nothing may be sold, `behind` or a rebuild's mark; not there while it may.
+        """
+        return f"{{q{partition:02d}}}:stopped"
+
+    def cleared(self, partition: int) -> str:
+        """
+        String: the server on which the partition's history has been compared.
+        """
+        return f"{{q{partition:02d}}}:cleared"
+
+    def revision(self, partition: int) -> str:
+        """
+        String: the number of the newest among the partition's plans.
+        """
+        return f"{{q{partition:02d}}}:revision"
 
     def refused(self, partition: int) -> str:
         """

@@ -43,6 +43,7 @@ claims_swept = metrics.counter("quota_claims_swept_total", "Old claims looked af
 no_alternatives = metrics.counter(
     "quota_no_alternatives_total", "Sold-out answers that could not say in time what else is free."
 )
+free_reads = metrics.counter("quota_free_reads_total", "Times an office's free places were read from Valkey.")
 stream_listeners = metrics.gauge("quota_stream_listeners", "Open streams of availability.")
 stream_frames = metrics.counter("quota_stream_frames_total", "Frames encoded, each for all who listen to its view.")
 streams_ended = metrics.counter("quota_streams_ended_total", "Streams that ended or were refused, by why.", ("why",))

@@ -36,7 +36,7 @@ from ops.rebuild import Rebuilt, rebuild
 from ops.release.tally import Acknowledged
 from ops.stack import Stack
 from ops.state import PROJECT
-from services.quota.stores.outbox import Position
+from services.quota.stores.outbox import START, position_of
 from services.quota.use_cases.clearing import told_last
 from tests.e2e.conftest import GIVEN
 from tests.e2e.forwarder import Forwarder
@@ -119,14 +119,10 @@ class Site:
         told = await told_last(KafkaSettings(bootstrap=self.stack.env["KAFKA_BOOTSTRAP"]), self._partitions)
         async with self.master.client() as client:
             ends = {
-                number: await client.hmget(f"{{q{number:02d}}}:seq", "epoch", "seq")
+                number: position_of(await client.get(f"{{q{number:02d}}}:position"))
                 for number in range(self._partitions)
             }
-        return all(
-            end[1] is None or told.get(number, Position(0, 0)) == Position(int(end[0]), int(end[1]))
-            for number, end in ends.items()
-            if int(end[1] or 0)
-        )
+        return all(told.get(number, START) == end for number, end in ends.items() if end.seq)
 
     @property
     def _partitions(self) -> int:

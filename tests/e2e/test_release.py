@@ -87,13 +87,13 @@ async def test_a_counter_changed_in_valkey_is_named(release: tuple[Played, Evide
     _, evidence = release
     client = Redis.from_url(stack.env["VALKEY_URL"])
     slot_id = next(iter(evidence.bookings.values())).slot_id
-    office = Keys(int(stack.env["PARTITIONS"])).office_of_slot(slot_id)
-    books = slot_books(await client.hget(office, slot_id))
+    key = Keys(int(stack.env["PARTITIONS"])).books(slot_id)
+    books = slot_books(await client.get(key))
     try:
-        await client.hset(office, slot_id, packed(msgspec.structs.replace(books, free=books.free + 1)))
+        await client.set(key, packed(msgspec.structs.replace(books, free=books.free + 1)))
         named = await findings_of(stack)
     finally:
-        await client.hset(office, slot_id, packed(books))
+        await client.set(key, packed(books))
         await client.aclose()
 
     assert (Kind.UNBALANCED, Store.VALKEY) in named

@@ -121,9 +121,9 @@ class Room:
 
     async def tamper(self, slot_id: str, **changes: int) -> None:
         """Write into a slot's books what no script would."""
-        office = self.keys.office_of_slot(slot_id)
-        books = slot_books(await self.valkey.call("HGET", office, slot_id))
-        await self.valkey.call("HSET", office, slot_id, packed(msgspec.structs.replace(books, **changes)))
+        key = self.keys.books(slot_id)
+        books = slot_books(await self.valkey.call("GET", key))
+        await self.valkey.call("SET", key, packed(msgspec.structs.replace(books, **changes)))
 
     async def block(self, asked: Ask, **persons: str) -> None:
         """Write down what holds for persons beyond their account's claim."""

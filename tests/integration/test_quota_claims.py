@@ -235,7 +235,7 @@ async def test_books_that_do_not_add_up_are_never_written_to(room: Room) -> None
     held = ask()
     await room.decider.decide(held)
     await room.tamper(SLOT, free=10)
-    before = await room.valkey.call("HGETALL", room.keys.office_of_slot(SLOT))
+    before = await room.valkey.call("GET", room.keys.books(SLOT))
 
     refused = await room.decider.decide(ask())
     with pytest.raises(Permanent, match=SLOT):
@@ -247,7 +247,7 @@ async def test_books_that_do_not_add_up_are_never_written_to(room: Room) -> None
     await Watch(room.ledger, room.untold).turn()
 
     assert Refused(why=Refusal.UNBALANCED) == refused
-    assert before == await room.valkey.call("HGETALL", room.keys.office_of_slot(SLOT))
+    assert before == await room.valkey.call("GET", room.keys.books(SLOT))
     assert b"2" == await room.valkey.call("HGET", room.keys.slot(ELSEWHERE), "version")
     assert isinstance(await room.decider.decide(ask(ELSEWHERE)), Held)
 

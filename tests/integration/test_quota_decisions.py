@@ -179,13 +179,14 @@ async def test_a_rebuild_that_another_has_overtaken_opens_nothing(room: Room) ->
     The partition waits for the rebuild whose mark it bears.
     """
     partition = room.keys.partition_of(SLOT)
-    seq = room.keys.seq(partition)
-    await room.valkey.call("HSET", seq, "stopped", "newer")
+    own = room.keys.outbox, room.keys.position, room.keys.stopped, room.keys.cleared
+    keys = [spell(partition) for spell in own]
+    await room.valkey.call("SET", room.keys.stopped(partition), "newer")
 
-    call = ScriptCall(SCRIPTS["reopen"], [room.keys.outbox(partition), seq], ["older", 1, msgspec.msgpack.encode([])])
+    call = ScriptCall(SCRIPTS["reopen"], keys, ["older", 1, msgspec.msgpack.encode([])])
     code, *_ = await room.valkey.run(call)
 
-    assert (-1, b"newer") == (code, await room.valkey.call("HGET", seq, "stopped"))
+    assert (-1, b"newer") == (code, await room.valkey.call("GET", room.keys.stopped(partition)))
 
 
 async def test_a_refusal_in_three_steps_takes_its_claim_back(room: Room) -> None:

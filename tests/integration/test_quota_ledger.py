@@ -27,6 +27,7 @@ from tests.integration.quota_room import HOUR_MS, PARTITIONS, SLOT, OneByOne, Ro
 OTHER_SLOT = "bandung.20261201.midday.electronic.online"
 SLOTS = (SLOT, OTHER_SLOT)
 PARTITION = Keys(PARTITIONS).partition_of(SLOT)
+PATIENCE_SECONDS = 30.0
 WINDOWS = {"open": (-HOUR_MS, HOUR_MS), "coming": (HOUR_MS, 2 * HOUR_MS), "over": (-2 * HOUR_MS, -HOUR_MS)}
 
 
@@ -110,7 +111,9 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.exits = contextlib.AsyncExitStack()
-        self.room = Room(self.run(self.exits.enter_async_context(open_valkey(ValkeySettings(url=self.url)))))
+        # A disk that stands still for seconds beside other tests is not what is played here.
+        settings = ValkeySettings(url=self.url, call_timeout_seconds=PATIENCE_SECONDS)
+        self.room = Room(self.run(self.exits.enter_async_context(open_valkey(settings))))
         self.decider: Decides = {
             "whole": self.room.decider,
             "stepped": OneByOne(self.room.stepped),

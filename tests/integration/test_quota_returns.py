@@ -69,8 +69,8 @@ async def _move(room: Room, wait_ms: float, slot_id: str = SLOT) -> None:
 async def _shown(room: Room) -> tuple[int, int]:
     catalogue = room.catalogue()
     await catalogue.load()
-    places = await room.free.of_office("bandung")
-    alternatives = await room.free.of_offices(["bandung"])
+    places = await room.free.of_office("bandung", list(catalogue.offices["bandung"]))
+    alternatives = await room.free.of_offices({"bandung": list(catalogue.offices["bandung"])})
     assert alternatives == places.free
     return places.free[SLOT], places.returning.get(SLOT, 0)
 

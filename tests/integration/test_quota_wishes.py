@@ -214,11 +214,11 @@ async def test_a_stopped_partition_keeps_a_wish_waiting(room: Room) -> None:
     It is neither had nor refused before the rebuild, and has its places afterwards.
     """
     one = wish(SLOT)
-    seq = room.keys.seq(room.keys.partition_of(SLOT))
-    await room.valkey.call("HSET", seq, "stopped", "1")
+    stopped = room.keys.stopped(room.keys.partition_of(SLOT))
+    await room.valkey.call("SET", stopped, "1")
     with pytest.raises(Retryable):
         await tell(room, one)
-    await room.valkey.call("HDEL", seq, "stopped")
+    await room.valkey.call("DEL", stopped)
     await tell(room, one)
 
     assert (9, 1, 0) == await books_of(room, SLOT)

@@ -162,7 +162,7 @@ def test_alternatives_come_nearest_first_with_room_for_the_family() -> None:
     asked = _plan()
     others = [_plan("jayapura"), _plan("bogor"), _plan("cimahi"), _plan(clock="10"), _plan(clock="12")]
     free = {plan.slot_id: 5 for plan in (asked, *others)} | {others[4].slot_id: 2}
-    offers = Offers(PublicSlots([asked, *others]), free, NOON_MS)
+    offers = Offers(PublicSlots([asked, *others], NOON_MS), free, NOON_MS)
 
     for_three = [one.office_id for one in offers.instead_of(asked, 3)]
     for_two = [(one.office_id, one.session) for one in offers.instead_of(asked, 2)]
@@ -183,7 +183,7 @@ def test_alternatives_are_only_what_can_be_had_now() -> None:
         _plan(clock="11", closed=True),
         _plan(clock="12", opens_at_ms=NOON_MS + 1),
     ]
-    offers = Offers(PublicSlots([asked, *others]), {plan.slot_id: 5 for plan in others}, NOON_MS)
+    offers = Offers(PublicSlots([asked, *others], NOON_MS), {plan.slot_id: 5 for plan in others}, NOON_MS)
 
     assert () == offers.instead_of(asked, 1)
 

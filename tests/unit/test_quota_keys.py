@@ -40,10 +40,15 @@ def test_every_key_a_script_takes_shares_one_hash_tag(partitions: int, office: s
             keys.returned(slot_id),
             keys.withheld(slot_id),
             keys.hold(slot_id, "rsv_1"),
-            keys.office(office_of(slot_id)),
+            keys.books(slot_id),
+            keys.takers(slot_id),
+            keys.returning(office_of(slot_id)),
             keys.plans(partition),
             keys.outbox(partition),
-            keys.seq(partition),
+            keys.position(partition),
+            keys.stopped(partition),
+            keys.cleared(partition),
+            keys.revision(partition),
         )
     }
     assert {f"{{q{partition:02d}}}"} == tags
@@ -66,7 +71,7 @@ def test_key_methods_spell_different_keys() -> None:
     given_names = {"slot_id": SLOT, "reservation_id": "rsv_1", "office_id": "bandung", "account_id": "acc_1"}
     spelled = []
     for name, method in inspect.getmembers(keys, inspect.ismethod):
-        if name.startswith("_") or name in {"partition_of", "account_tag", "office_of_slot"}:
+        if name.startswith("_") or name in {"partition_of", "account_tag"}:
             continue
         arguments = {one: given_names.get(one, 7) for one in inspect.signature(method).parameters}
         spelled.append(method(**arguments))

@@ -250,14 +250,17 @@ def _seconds_of(moment: str) -> float:
 
 class PublicSlots:
     """
-    Slots people may ask for by service and place, first ones first: put in order once for as long as plans stay.
+    Slots people may still ask for by service and place, first ones first: put in order once for as long as plans stay.
     """
 
-    def __init__(self, plans: Iterable[SlotPlanned]) -> None:
+    def __init__(self, plans: Iterable[SlotPlanned], now_ms: int) -> None:
+        self.by_office: dict[str, list[str]] = {}
+        """Slot ids."""
         self._lists: dict[tuple[str, ...], list[SlotPlanned]] = {}
-        public = [plan for plan in plans if plan.channel == PUBLIC_CHANNEL]
+        public = [plan for plan in plans if plan.channel == PUBLIC_CHANNEL and now_ms < plan.closes_at_ms]
         public.sort(key=lambda plan: (_seconds_of(plan.starts_at), plan.slot_id))
         for plan in public:
+            self.by_office.setdefault(plan.office_id, []).append(plan.slot_id)
             for place in _places_of(plan):
                 self._lists.setdefault((plan.service, *place), []).append(plan)
 

@@ -27,7 +27,7 @@ class HoldRecord(msgspec.Struct, array_like=True, frozen=True):
 
 class SlotBooks(msgspec.Struct, array_like=True, frozen=True):
     """
-    A slot's ledger and the terms it sells on, as the hash of its office keeps them.
+    A slot's ledger and the terms it sells on, as they are kept.
     """
 
     planned: int

@@ -74,9 +74,7 @@ local function look_at(at)
   return code, chosen, deadline_ms, word
 end
 
-local keys = {}
-for at = 0, #asks - 1, ASK_WIDTH do keys[#keys + 1], keys[#keys + 2] = asks[at + 4], asks[at + 6] end
-look_at_texts(keys)
+look_at_texts(function(at, keys) keys[#keys + 1], keys[#keys + 2] = asks[at + 4], asks[at + 6] end)
 for at = 0, #asks - 1, ASK_WIDTH do
   local index = #results
   results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)

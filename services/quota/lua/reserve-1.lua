@@ -6,7 +6,7 @@
   one. The hold is the idempotency record: asking again takes nothing. It is looked for
   first, so every refusal but ENDED and KEY_REUSED means that there is no hold.
 
-  KEYS[1] seq   hash   epoch, seq, stopped; the other keys are in the batch, all of its tag
+  KEYS[1] position  string  of the last decision; the other keys are in the batch, all of its tag
 
   ARGV[1] batch   msgpack: see places; an ask's own two are claim_good_until_ms and has_ended
 
@@ -41,9 +41,7 @@ local function look_at(at)
   return code, chosen, deadline_ms, word
 end
 
-local keys = {}
-for at = 0, #asks - 1, ASK_WIDTH do keys[#keys + 1] = asks[at + 4] end
-look_at_texts(keys)
+look_at_texts(function(at, keys) keys[#keys + 1] = asks[at + 4] end)
 for at = 0, #asks - 1, ASK_WIDTH do
   local index = #results
   results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)

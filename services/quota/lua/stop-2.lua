@@ -4,8 +4,8 @@
   Why a script: the look at the lease and the mark are one step. A relay that has lost the
   lease may be comparing with a watermark of long ago.
 
-  KEYS[1] lease  hash  holder, token
-  KEYS[2] seq    hash  epoch, seq, stopped
+  KEYS[1] lease    hash    holder, token
+  KEYS[2] stopped  string  why nothing may be decided
 
   ARGV[1] relay_id
   ARGV[2] token
@@ -14,7 +14,7 @@
      1  STOPPED
     -1  STALE    the lease is another's by now: nothing is marked
 ]]
-local lease, seq = unpack(KEYS)
+local lease, stopped = unpack(KEYS)
 
 -- Look.
 local known = redis.call("HMGET", lease, "holder", "token")
@@ -22,5 +22,5 @@ if known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then return -1 end
 
 -- Take.
 -- A rebuild under way has its own mark there, and opens by it.
-redis.call("HSETNX", seq, "stopped", "1")
+redis.call("SETNX", stopped, "1")
 return 1

@@ -7,8 +7,8 @@
   partition has once said to a wish it says for ever: a wish that was passed over finds nothing
   here later, so it can never have places in two partitions however often it is told.
 
-  KEYS[1] seq      hash  epoch, seq, stopped; the other keys are in the batch, all of its tag
-  KEYS[2] refused  zset  wishes passed over here, by when: for longer than any is good for
+  KEYS[1] position  string  of the last decision; the other keys are in the batch, all of its tag
+  KEYS[2] refused   zset    wishes passed over here, by when: for longer than any is good for
 
   ARGV[1] batch          msgpack: see places; one ask for each slot, tried in order; its own two mean nothing
   ARGV[2] seats          msgpack: numbers of the first slot to be had if they are free
@@ -34,7 +34,7 @@
 -- @include "places"
 local REMEMBERED_MS = 7 * 24 * 3600 * 1000
 local WORD = {[CODE.UNKNOWN_SLOT] = "unknown_slot", [CODE.UNBALANCED] = "unbalanced", [CODE.SOLD_OUT] = "sold_out"}
-local seq_key, refused_key = KEYS[1], KEYS[2]
+local position_key, refused_key = KEYS[1], KEYS[2]
 local reservation_id, hold_key = asks[1], asks[4]
 local wanted, refusal, is_last = cmsgpack.unpack(ARGV[2]), ARGV[6], ARGV[8] == "1"
 local member = reservation_id .. "|" .. ARGV[5]
@@ -103,7 +103,7 @@ if had then
   return {1, had.slot_id, HELD}
 end
 if is_last then
-  announce(partition.outbox_key, seq_key, {
+  announce(partition.outbox_key, position_key, {
     "type", "places_refused", "slot_id", slot_rows[#slot_rows - SLOT_WIDTH + 1], "at_ms", at_ms,
     "reservation_id", reservation_id, "account_id", ARGV[7], "reason", why,
   })

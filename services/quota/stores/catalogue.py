@@ -19,7 +19,8 @@ from kernel.log import get_logger
 from services.quota import metrics
 from services.quota.keys import Keys
 from services.quota.stores.histories import Greeter
-from services.quota.stores.valkey import Command, Valkey, ms_of, number_of, scored, text_of
+from services.quota.stores.outbox import position_of
+from services.quota.stores.valkey import Command, Valkey, ms_of, number_of, scored
 
 log = get_logger(__name__)
 POLL_SECONDS = 0.5
@@ -30,7 +31,7 @@ SLOTS_MAX = 500_000
 
 _IN_ORDER = ("BYSCORE", "LIMIT", 0, CHANGES_PER_POLL_MAX, "WITHSCORES")
 _plan = msgspec.json.Decoder(SlotPlanned)
-_History = tuple[str, int]
+_History = tuple[int, int]
 
 
 class Catalogue:
@@ -109,10 +110,11 @@ class Catalogue:
         Learn what has changed. True if there is more.
         """
         partitions = range(self._keys.partitions)
+        own = self._keys.position, self._keys.revision, self._keys.stopped, self._keys.cleared
         asked: list[Command] = [("TIME",)]
         for partition in partitions:
-            after = self._seen.get(partition, ("", 0))[1]
-            asked.append(("HMGET", self._keys.seq(partition), "epoch", "plans", "stopped", "cleared"))
+            after = self._seen.get(partition, (0, 0))[1]
+            asked.append(("MGET", *(spell(partition) for spell in own)))
             asked.append(
                 (*("ZRANGE", self._keys.plans(partition), f"({after}", "+inf"), *_IN_ORDER),
             )
@@ -122,7 +124,7 @@ class Catalogue:
         more = False
         stopped = set()
         for partition, state, changes in zip(partitions, replies[1::2], replies[2::2], strict=True):
-            epoch, newest = text_of(state[0]), number_of(state[1])
+            epoch, newest = position_of(state[0]).epoch, number_of(state[1])
             if state[2] is not None or not (self._greeter is None or self._greeter.knows(state[3])):
                 stopped.add(partition)
             if self._is_another_history(partition, epoch, newest):
@@ -130,7 +132,7 @@ class Catalogue:
                 more = True
                 continue
             reached = await self._learn(partition, changes)
-            self._seen[partition] = (epoch, max(reached, self._seen.get(partition, ("", 0))[1]))
+            self._seen[partition] = (epoch, max(reached, self._seen.get(partition, (0, 0))[1]))
             if self._seen[partition][1] < newest:
                 more = True
             else:
@@ -142,9 +144,9 @@ class Catalogue:
     def _set_clock(self, time: Any, before_ms: int) -> None:
         self._ahead_ms = ms_of(time) - (before_ms + self._local_now_ms()) // 2
 
-    def _is_another_history(self, partition: int, epoch: str, newest: int) -> bool:
+    def _is_another_history(self, partition: int, epoch: int, newest: int) -> bool:
         seen = self._seen.get(partition)
-        return seen is not None and (seen[0] not in ("", epoch) or newest < seen[1])
+        return seen is not None and (seen[0] not in (0, epoch) or newest < seen[1])
 
     def _doubt(self, partition: int) -> None:
         """

@@ -8,11 +8,12 @@ Whoever comes while it is under way waits for the same answer. Never used to dec
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from kernel.log import get_logger
+from services.quota import metrics
 from services.quota.domain.records import slot_books
 from services.quota.keys import Keys
 from services.quota.stores.valkey import Command, Valkey, ms_of, scored
@@ -114,26 +115,33 @@ class FreePlaces:
         self._valkey = valkey
         self._keys = keys
 
-    async def of_office(self, office_id: str) -> Places:
+    async def of_office(self, office_id: str, slot_ids: Collection[str]) -> Places:
         """
-        An office's, now.
+        What these slots of an office have now.
         """
-        return await self._of([office_id])
+        return await self._of({office_id: slot_ids})
 
-    async def of_offices(self, office_ids: Iterable[str]) -> dict[str, int]:
+    async def of_offices(self, slot_ids: Mapping[str, Collection[str]]) -> dict[str, int]:
         """
-        What many offices have free now.
+        What slots of many offices have free now.
         """
-        return (await self._of(list(office_ids))).free
+        return (await self._of(slot_ids)).free
 
-    async def _of(self, office_ids: Sequence[str]) -> Places:
+    async def _of(self, slot_ids: Mapping[str, Collection[str]]) -> Places:
+        slot_ids = {office_id: own for office_id, own in slot_ids.items() if own}
         asked: list[Command] = [("TIME",)]
-        for office_id in office_ids:
-            asked.append(("HGETALL", self._keys.office(office_id)))
+        for office_id, own in slot_ids.items():
+            asked.append(("MGET", *map(self._keys.books, own)))
             asked.append(("ZRANGE", self._keys.returning(office_id), 0, -1, "WITHSCORES"))
+        metrics.free_reads.inc(len(slot_ids))
         replies = await self._valkey.many(asked)
         now_ms = ms_of(replies[0])
-        free = {slot_id: left for reply in replies[1::2] for slot_id, left in _numbers(reply).items()}
+        free = {
+            slot_id: slot_books(books).free
+            for own, reply in zip(slot_ids.values(), replies[1::2], strict=True)
+            for slot_id, books in zip(own, reply, strict=True)
+            if books is not None
+        }
         waiting = [slot_id for reply in replies[2::2] for slot_id, until_ms in scored(reply) if until_ms > now_ms]
         returning = await self._returning(waiting, now_ms) if waiting else {}
         return Places({slot_id: max(0, left - returning.get(slot_id, 0)) for slot_id, left in free.items()}, returning)
@@ -143,8 +151,3 @@ class FreePlaces:
             [("ZCOUNT", self._keys.returned(slot_id), f"({now_ms}", "+inf") for slot_id in slot_ids]
         )
         return dict(zip(slot_ids, counts, strict=True))
-
-
-def _numbers(reply: Any) -> dict[str, int]:
-    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-    return {slot_id.decode(): slot_books(books).free for slot_id, books in pairs}

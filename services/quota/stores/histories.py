@@ -64,7 +64,7 @@ class Greeter:
         await connection.on_connect()
         partitions = range(self._keys.partitions)
         asked: list[tuple[str, ...]] = [("INFO", "server", "replication")]
-        asked += [("HMGET", self._keys.seq(partition), "cleared", "stopped") for partition in partitions]
+        asked += [("MGET", self._keys.cleared(partition), self._keys.stopped(partition)) for partition in partitions]
         await connection.send_packed_command(connection.pack_commands(asked))
         identity = _identity_of(await connection.read_response())
         waiting = [partition for partition in partitions if not _may_be_asked(await _reply(connection), identity)]
@@ -105,12 +105,15 @@ class Histories:
 
     async def _run(self, asked: Mapping[int, tuple[str, str]]) -> dict[int, Standing]:
         replies = await self._valkey.run_many(
-            [ScriptCall(SCRIPTS["clear"], [self._keys.seq(partition)], [*args]) for partition, args in asked.items()]
+            [ScriptCall(SCRIPTS["clear"], self._of(partition), [*args]) for partition, args in asked.items()]
         )
         return {
             partition: Standing(ClearCode(code), Position(epoch, seq))
             for partition, (code, epoch, seq) in zip(asked, replies, strict=True)
         }
+
+    def _of(self, partition: int) -> list[str]:
+        return [self._keys.position(partition), self._keys.stopped(partition), self._keys.cleared(partition)]
 
 
 async def _reply(connection: AbstractConnection) -> Any:

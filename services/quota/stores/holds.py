@@ -81,7 +81,12 @@ class Holds:
         code, state = await self._valkey.run(
             ScriptCall(
                 SCRIPTS["ask_give_back"],
-                [self._keys.hold(slot_id, reservation_id), self._keys.outbox(partition), self._keys.seq(partition)],
+                [
+                    self._keys.hold(slot_id, reservation_id),
+                    self._keys.outbox(partition),
+                    self._keys.position(partition),
+                    self._keys.stopped(partition),
+                ],
                 [reservation_id, account_id],
             )
         )
@@ -114,10 +119,13 @@ class Holds:
             self._keys.slot(slot_id),
             self._keys.returned(slot_id),
             self._keys.withheld(slot_id),
-            self._keys.office(office_of(slot_id)),
+            self._keys.books(slot_id),
             self._keys.plans(partition),
+            self._keys.revision(partition),
             self._keys.outbox(partition),
-            self._keys.seq(partition),
+            self._keys.position(partition),
+            self._keys.stopped(partition),
+            self._keys.cleared(partition),
         ]
         return ScriptCall(SCRIPTS["apply_slot"], keys, args)
 
@@ -144,13 +152,14 @@ class Holds:
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
-            self._keys.office(office_of(slot_id)),
+            self._keys.books(slot_id),
             self._keys.returned(slot_id),
             self._keys.withheld(slot_id),
             self._keys.returning(office_of(slot_id)),
             self._keys.hold(slot_id, reservation_id),
             self._keys.outbox(partition),
-            self._keys.seq(partition),
+            self._keys.position(partition),
+            self._keys.stopped(partition),
         ]
         args: list[Any] = [reservation_id, slot_id, reason, offer.after_ms, offer.from_ms, int(confirmed_only)]
         return ScriptCall(SCRIPTS["release"], keys, args)
@@ -161,11 +170,12 @@ class Holds:
         """
         partition = self._keys.partition_of(slot_id)
         keys = [
-            self._keys.office(office_of(slot_id)),
+            self._keys.books(slot_id),
             self._keys.returned(slot_id),
             self._keys.hold(slot_id, reservation_id),
             self._keys.outbox(partition),
-            self._keys.seq(partition),
+            self._keys.position(partition),
+            self._keys.stopped(partition),
         ]
         return ScriptCall(SCRIPTS["confirm"], keys, [reservation_id, slot_id])
 

@@ -13,7 +13,8 @@ import msgspec
 from kernel.errors import Retryable
 from services.quota.domain.records import ClaimsRecord, claims_record, hold_record, slot_books
 from services.quota.keys import Keys
-from services.quota.stores.valkey import Command, Valkey, number_of, pairs_of
+from services.quota.stores.outbox import position_of
+from services.quota.stores.valkey import Command, Valkey, pairs_of
 
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
 SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
@@ -58,9 +59,7 @@ class Ledger:
         """
         Each slot's books.
         """
-        replies = await self._valkey.many(
-            [("HGET", self._keys.office_of_slot(slot_id), slot_id) for slot_id in slot_ids]
-        )
+        replies = await self._valkey.many([("GET", self._keys.books(slot_id)) for slot_id in slot_ids])
         return [books_of(reply) for reply in replies]
 
     async def everything(self) -> AsyncIterator[dict[str, Any]]:
@@ -68,13 +67,14 @@ class Ledger:
         Partitions, slots, holds and claims as plain records; `kind` says which.
         """
         for partition in range(self._keys.partitions):
-            epoch, seq, stopped = await self._valkey.call("HMGET", self._keys.seq(partition), "epoch", "seq", "stopped")
+            at, stopped = await self._valkey.call("MGET", self._keys.position(partition), self._keys.stopped(partition))
+            epoch, seq = position_of(at)
             length = await self._valkey.call("XLEN", self._keys.outbox(partition))
             yield {
                 "kind": "partition",
                 "partition": partition,
-                "epoch": number_of(epoch),
-                "seq": number_of(seq),
+                "epoch": epoch,
+                "seq": seq,
                 "stopped": stopped is not None,
                 "stream_entries": length,
             }
@@ -134,7 +134,7 @@ class Ledger:
 
 def books_of(reply: bytes | None) -> dict[str, int]:
     """
-    The books of a slot as its office keeps them; all zero for a slot that is not there.
+    The books of a slot as they are kept; all zero for a slot that is not there.
     """
     if reply is None:
         return dict.fromkeys(BOOKS, 0)

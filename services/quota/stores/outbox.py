@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from services.quota.keys import Keys
 from services.quota.stores.leases import Lease
 from services.quota.stores.scripts import SCRIPTS, StopCode, TrimCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey, number_of
+from services.quota.stores.valkey import ScriptCall, Valkey
 
 TRIM, STOP = SCRIPTS["trim"], SCRIPTS["stop"]
 ENTRIES_PER_READ_MAX = 200
@@ -28,6 +28,16 @@ class Position(NamedTuple):
 
 
 START = Position(0, 0)
+
+
+def position_of(reply: bytes | None) -> Position:
+    """
+    The position an id or a partition's text says; the start where there is none.
+    """
+    if reply is None:
+        return START
+    epoch, _, seq = reply.partition(b"-")
+    return Position(int(epoch), int(seq))
 
 
 class Entry(NamedTuple):
@@ -60,7 +70,7 @@ class Outbox:
             ]
         )
         return [
-            Entry(partition, _position(entry_id), _fields(fields))
+            Entry(partition, position_of(entry_id), _fields(fields))
             for partition, reply in zip(positions, replies, strict=True)
             for entry_id, fields in reply
         ]
@@ -92,12 +102,8 @@ class Outbox:
         """
         Each partition's last decision.
         """
-        asked: list[Command] = [("HMGET", self._keys.seq(partition), "epoch", "seq") for partition in partitions]
-        replies = await self._valkey.many(asked)
-        return {
-            partition: Position(number_of(epoch), number_of(seq))
-            for partition, (epoch, seq) in zip(partitions, replies, strict=True)
-        }
+        replies = await self._valkey.many([("GET", self._keys.position(partition)) for partition in partitions])
+        return {partition: position_of(reply) for partition, reply in zip(partitions, replies, strict=True)}
 
     async def stop_selling(self, partition: int, lease: Lease) -> bool:
         """
@@ -105,7 +111,7 @@ class Outbox:
 
         False if the lease is stale.
         """
-        keys = [self._keys.lease(partition), self._keys.seq(partition)]
+        keys = [self._keys.lease(partition), self._keys.stopped(partition)]
         code: int = await self._valkey.run(ScriptCall(STOP, keys, [*lease]))
         return code == StopCode.STOPPED
 
@@ -114,8 +120,3 @@ def _fields(reply: Any) -> dict[bytes, bytes]:
     if isinstance(reply, dict):
         return reply
     return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
-def _position(entry_id: Any) -> Position:
-    epoch, _, seq = entry_id.decode().partition("-")
-    return Position(int(epoch), int(seq))

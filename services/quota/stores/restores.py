@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from kernel.log import get_logger
 from services.quota.domain.rebuilding import Batch, Tally
 from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
-from services.quota.keys import Keys, office_of
+from services.quota.keys import Keys
 from services.quota.stores.ledger import books_of
 from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
 from services.quota.stores.valkey import Command, ScriptCall, Valkey, pairs_of
@@ -54,8 +54,8 @@ class Restores:
         """
         asked: list[Command] = []
         for partition in partitions:
-            asked.append(("HSET", self._keys.seq(partition), "stopped", mark))
-            asked.append(("HDEL", self._keys.seq(partition), "cleared"))
+            asked.append(("SET", self._keys.stopped(partition), mark))
+            asked.append(("DEL", self._keys.cleared(partition)))
         _raise_errors(await self._valkey.many(asked))
 
     @asynccontextmanager
@@ -84,7 +84,7 @@ class Restores:
         Why each of these is stopped; empty where it is not.
         """
         asked = list(partitions)
-        replies = await self._valkey.many([("HGET", self._keys.seq(partition), "stopped") for partition in asked])
+        replies = await self._valkey.many([("GET", self._keys.stopped(partition)) for partition in asked])
         return {partition: (mark or b"").decode() for partition, mark in zip(asked, replies, strict=True)}
 
     async def holds(self, partitions: Iterable[int]) -> dict[str, HoldRecord]:
@@ -200,10 +200,11 @@ class Restores:
             self._keys.slot(slot_id),
             self._keys.returned(slot_id),
             self._keys.withheld(slot_id),
-            self._keys.office(office_of(slot_id)),
+            self._keys.books(slot_id),
             self._keys.takers(slot_id),
             self._keys.plans(tally.partition),
-            self._keys.seq(tally.partition),
+            self._keys.revision(tally.partition),
+            self._keys.stopped(tally.partition),
         ]
         args: list[Any] = [mark, slot_id, plan.version, plan.capacity, plan.opens_at_ms, plan.closes_at_ms]
         args += [plan.pay_seconds, plan.channel, int(plan.closed), _plan_json.encode(plan)]
@@ -216,7 +217,7 @@ class Restores:
         """
         asked: list[Command] = []
         for slot_id in slot_ids:
-            asked.append(("HGET", self._keys.office_of_slot(slot_id), slot_id))
+            asked.append(("GET", self._keys.books(slot_id)))
             asked.append(("ZCARD", self._keys.returned(slot_id)))
         replies = await self._valkey.many(asked)
         return {
@@ -237,9 +238,8 @@ class Restores:
         """
         asked: list[Command] = []
         for slot_id in slot_ids:
-            own = self._keys.slot, self._keys.returned, self._keys.withheld, self._keys.takers
+            own = self._keys.slot, self._keys.returned, self._keys.withheld, self._keys.books, self._keys.takers
             asked.append(("UNLINK", *(spell(slot_id) for spell in own)))
-            asked.append(("HDEL", self._keys.office(office_of(slot_id)), slot_id))
             asked.append(("ZREM", self._keys.plans(self._keys.partition_of(slot_id)), slot_id))
         _raise_errors(await self._valkey.many(asked))
 
@@ -247,7 +247,8 @@ class Restores:
         """
         Begin a new epoch with these facts, and sell.
         """
-        keys = [self._keys.outbox(partition), self._keys.seq(partition)]
+        own = self._keys.outbox, self._keys.position, self._keys.stopped, self._keys.cleared
+        keys = [spell(partition) for spell in own]
         [(code, _, _)] = await self._valkey.run_many(
             [ScriptCall(SCRIPTS["reopen"], keys, [mark, epoch_known, packed(facts)])]
         )

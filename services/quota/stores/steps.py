@@ -54,7 +54,7 @@ class _SlotKeys(NamedTuple):
     packed_id: bytes
     row: tuple[str, str, str, str]
     partition: int
-    partition_row: tuple[str, str]
+    partition_row: tuple[str, str, str]
     hold_prefix: str
 
 
@@ -111,8 +111,8 @@ class Spelling:
         """
         asks = [ask for ask, _ in granted]
         own = [(claimed.at_ms + CLAIM_GOOD_FOR_MS, claimed.ended) for _, claimed in granted]
-        seq = self._keys.seq(self._keys.partition_of(asks[0].slot_id))
-        return ScriptCall(SCRIPTS["reserve"], [seq], [self._batch(asks, own)])
+        position = self._keys.position(self._keys.partition_of(asks[0].slot_id))
+        return ScriptCall(SCRIPTS["reserve"], [position], [self._batch(asks, own)])
 
     def unclaim(self, ask: Ask, claimed: Claimed, *, ended: bool) -> ScriptCall:
         """
@@ -171,9 +171,9 @@ class Spelling:
             self._known.clear()
         known = self._known[slot_id] = _SlotKeys(
             _pack(slot_id),
-            (slot_id, keys.office_of_slot(slot_id), keys.returned(slot_id), keys.takers(slot_id)),
+            (slot_id, keys.books(slot_id), keys.returned(slot_id), keys.takers(slot_id)),
             partition,
-            (keys.seq(partition), keys.outbox(partition)),
+            (keys.position(partition), keys.stopped(partition), keys.outbox(partition)),
             keys.hold(slot_id, ""),
         )
         return known

@@ -108,7 +108,8 @@ class Wishes:
             wanted.account_id,
             int(run.is_last),
         ]
-        return ScriptCall(SCRIPTS["want"], [self._keys.seq(run.partition), self._keys.refused(run.partition)], args)
+        keys = [self._keys.position(run.partition), self._keys.refused(run.partition)]
+        return ScriptCall(SCRIPTS["want"], keys, args)
 
     async def settle(self, answered: Sequence[tuple[PlacesWanted, Answer]]) -> None:
         """

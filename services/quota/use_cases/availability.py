@@ -105,8 +105,9 @@ class Availability:
         return view
 
     async def _moment_of(self, office_id: str) -> _Moment:
-        places, now_ms = await self._free.of_office(office_id), self._catalogue.now_ms()
+        places = await self._free.of_office(office_id, list(self._catalogue.offices.get(office_id, ())))
         plans, revision = self._catalogue.offices.get(office_id, {}), self._catalogue.revision
+        now_ms = self._catalogue.now_ms()
         board = self._boards.get(office_id)
         if board is None or (board.places, board.revision) != (places, revision) or now_ms >= board.until_ms:
             if len(self._boards) >= OFFICES_MAX:

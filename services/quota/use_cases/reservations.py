@@ -59,7 +59,7 @@ class Reservations:
         self._gate = gate
         self._catalogue = catalogue
         self._free = free
-        self._slots_of, self._slots = -1, PublicSlots(())
+        self._slots_of, self._slots = -1, PublicSlots((), 0)
         self._offers: Moments[Offers] = Moments(
             self._offers_now,
             age_max_seconds=COUNTRY_AGE_MAX_SECONDS,
@@ -110,7 +110,8 @@ class Reservations:
         return None if offers is None else offers.instead_of(plan, count)
 
     async def _offers_now(self, _: str) -> Offers:
-        free = await self._free.of_offices(list(self._catalogue.offices))
         if self._slots_of != self._catalogue.revision:
-            self._slots_of, self._slots = self._catalogue.revision, PublicSlots(self._catalogue.slots.values())
-        return Offers(self._slots, free, self._catalogue.now_ms())
+            self._slots_of = self._catalogue.revision
+            self._slots = PublicSlots(self._catalogue.slots.values(), self._catalogue.now_ms())
+        slots = self._slots
+        return Offers(slots, await self._free.of_offices(slots.by_office), self._catalogue.now_ms())

@@ -1,9 +1,11 @@
+-- @include "position"
 -- Say one fact in the partition's stream, under the next number of its epoch.
--- Called before any other write: if the stream were ahead of the counter, XADD fails
+-- Called before any other write: if the stream were ahead of the position, XADD fails
 -- and the script ends with nothing written, instead of half a decision.
-local function announce(outbox, seq, fact)
-  local at = redis.call("HMGET", seq, "epoch", "seq")
-  local epoch, number = at[1] or "1", (tonumber(at[2]) or 0) + 1
-  redis.call("XADD", outbox, epoch .. "-" .. number, unpack(fact))
-  redis.call("HSET", seq, "epoch", epoch, "seq", number)
+local function announce(outbox, position_key, fact)
+  local epoch, seq = position_of(redis.call("GET", position_key))
+  if not epoch then error("no position can be read from " .. position_key) end
+  local at = math.max(epoch, 1) .. "-" .. (seq + 1)
+  redis.call("XADD", outbox, at, unpack(fact))
+  redis.call("SET", position_key, at)
 end

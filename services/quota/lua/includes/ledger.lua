@@ -3,7 +3,7 @@
 -- once; those unused now lie in `returned` (may be offered) or `withheld` (the plan shrank below
 -- them). Seats next_seat..capacity are fresh. So: free = returned + fresh, and
 -- capacity = free + held + confirmed + withheld.
--- One msgpack array per slot in the hash of its office: a decision reads and writes one field.
+-- One msgpack array per slot, a text of its own: a decision reads and writes it along with holds and claims.
 
 local BOOKS = {
   "planned", "capacity", "free", "held", "confirmed", "withheld", "returned", "next_seat",
@@ -15,11 +15,11 @@ local AT_CAPACITY, AT_FREE, AT_HELD, AT_CONFIRMED, AT_WITHHELD, AT_RETURNED, AT_
 local AT_CHANNEL, AT_CLOSED, AT_OPENS_AT_MS, AT_CLOSES_AT_MS, AT_PAY_SECONDS = 9, 10, 11, 12, 13
 
 -- The ledger as a table, or nil for a slot that was never loaded.
-local function read_ledger(office, slot_id, returned)
-  local text = redis.call("HGET", office, slot_id)
+local function read_ledger(key, returned)
+  local text = redis.call("GET", key)
   if not text then return nil end
   local row = unpacked(text)
-  if not row then error("no books of " .. slot_id .. " can be read from " .. office) end
+  if not row then error("no books can be read from " .. key) end
   local ledger = {seats_returned = redis.call("ZCARD", returned)}
   for index, name in ipairs(BOOKS) do ledger[name] = row[index] end
   return ledger
@@ -58,8 +58,8 @@ local function recount(ledger)
   ledger.withheld = given - in_use - ledger.returned
 end
 
-local function write_ledger(office, slot_id, ledger)
-  redis.call("HSET", office, slot_id, cmsgpack.pack({
+local function write_ledger(key, ledger)
+  redis.call("SET", key, cmsgpack.pack({
     ledger.planned, ledger.capacity, ledger.free, ledger.held, ledger.confirmed, ledger.withheld, ledger.returned,
     ledger.next_seat, ledger.channel, ledger.closed, ledger.opens_at_ms, ledger.closes_at_ms, ledger.pay_seconds,
   }))

@@ -1,15 +1,16 @@
 -- @include "ledger"
 -- @include "holds"
+-- @include "position"
 -- Places of many slots for many families in one call: all is looked at before anything is
 -- written, what is read once is kept, and a write is made once for all who share it. A key
 -- that is not what it should be spoils the asks that need it and no other.
 --
 -- The batch is msgpack: {partitions, slots, asks}, each flat, because a table costs more than a number:
---   partitions  seq key, outbox key
---   slots       slot_id, office key, returned key, takers key, number of its partition
+--   partitions  position key, stopped key, outbox key
+--   slots       slot_id, books key, returned key, takers key, number of its partition
 --   asks        reservation_id, body, count of persons, hold key, number of its slot, and two of the script's own
 -- A body is the middle of a hold: msgpack of slot_id, account_id and person_ids, one after the other.
-local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 2, 5, 7
+local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 3, 5, 7
 -- How a hold begins: an array of eight, of which the state is the first.
 local HELD_HOLD = "\152\164held"
 local NO_SEATS = {}
@@ -36,10 +37,17 @@ end
 -- What lies under keys: of each its text, or false. All are read in one call, whose cost is mostly that it is one.
 local texts = {}
 
--- MGET finds nothing where there is no text, so a key it found nothing under must not be there at all. Where one is,
--- or some have moved to another node, nothing is known, and `look_at_text` asks about each key by itself.
-local function look_at_texts(keys)
-  local found, absent = look("MGET", unpack(keys)), {}
+-- Everything about partitions and slots of the batch, and of each row of it what `of_ask` adds. MGET finds nothing
+-- where there is no text, so a key it found nothing under must not be there at all. Where one is, or some have
+-- moved to another node, nothing is known, and `look_at_text` asks about each key by itself.
+local function look_at_texts(of_ask)
+  local keys, absent = {}, {}
+  for at = 0, #partition_rows - 1, PARTITION_WIDTH do
+    keys[#keys + 1], keys[#keys + 2] = partition_rows[at + 1], partition_rows[at + 2]
+  end
+  for at = 0, #slot_rows - 1, SLOT_WIDTH do keys[#keys + 1] = slot_rows[at + 2] end
+  for at = 0, #asks - 1, ASK_WIDTH do of_ask(at, keys) end
+  local found = look("MGET", unpack(keys))
   if not found then return end
   for index, key in ipairs(keys) do
     if found[index] then texts[key] = found[index] else absent[#absent + 1] = key end
@@ -56,12 +64,14 @@ end
 
 local function look_at_partition(number)
   local at = (number - 1) * PARTITION_WIDTH
-  local seq_key = partition_rows[at + 1]
-  local state, broken = look("HMGET", seq_key, "epoch", "seq", "stopped")
-  state = state or {}
+  local position_key, stopped_key = partition_rows[at + 1], partition_rows[at + 2]
+  local position, broken = look_at_text(position_key)
+  local stopped, also_broken = look_at_text(stopped_key)
+  local epoch, seq = position_of(position)
+  if not epoch then broken = "no position can be read from " .. position_key end
   local partition = {
-    seq_key = seq_key, outbox_key = partition_rows[at + 2], broken = broken, epoch = state[1] or "1",
-    seq = tonumber(state[2]) or 0, stopped = state[3], silent = false, changed = false,
+    position_key = position_key, outbox_key = partition_rows[at + 3], broken = broken or also_broken,
+    begins = math.max(epoch or 0, 1) .. "-", seq = seq, stopped = stopped, silent = false, changed = false,
   }
   partitions[number] = partition
   return partition
@@ -69,12 +79,12 @@ end
 
 local function look_at_slot(number)
   local at = (number - 1) * SLOT_WIDTH
-  local slot_id, office_key, partition = slot_rows[at + 1], slot_rows[at + 2], slot_rows[at + 5]
-  local text, broken = look("HGET", office_key, slot_id)
+  local slot_id, books_key, partition = slot_rows[at + 1], slot_rows[at + 2], slot_rows[at + 5]
+  local text, broken = look_at_text(books_key)
   local books = text and unpacked(text) or {}
-  if text and not books[1] then broken = "no books of " .. slot_id .. " can be read from " .. office_key end
+  if text and not books[1] then broken = "no books can be read from " .. books_key end
   local slot = {
-    slot_id = slot_id, office_key = office_key, returned_key = slot_rows[at + 3], takers_key = slot_rows[at + 4],
+    slot_id = slot_id, books_key = books_key, returned_key = slot_rows[at + 3], takers_key = slot_rows[at + 4],
     partition = partitions[partition] or look_at_partition(partition), books = books, broken = broken, pool = false,
     taken = false, newcomers = "", changed = false,
   }
@@ -191,14 +201,14 @@ local function look_at_places(at)
 end
 
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
--- counter it would fail, and nothing has been written for this partition then.
+-- position it would fail, and nothing has been written for this partition then.
 local function announce_one(at, slot, seats, pay_by_ms, written)
   local partition, reservation_id = slot.partition, asks[at + 1]
   if partition.silent then return end
   local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats, at_ms, pay_by_ms, false)
   local number = partition.seq + 1
   local said = redis.pcall(
-    "XADD", partition.outbox_key, partition.epoch .. "-" .. number, "held", reservation_id, "hold", hold
+    "XADD", partition.outbox_key, partition.begins .. number, "held", reservation_id, "hold", hold
   )
   if type(said) == "table" and said.err then
     partition.silent = said.err
@@ -209,7 +219,7 @@ local function announce_one(at, slot, seats, pay_by_ms, written)
   written[#written + 1], written[#written + 2] = asks[at + 4], hold
 end
 
--- Write down what was promised: events, then holds and what `beside` adds of a row in one call, then the books.
+-- Write down what was promised: events, then all texts in one call (holds, what `beside` adds of a row, books, positions).
 local function take_places(beside)
   local written = {}
   for index = 1, #granted, 4 do
@@ -217,17 +227,20 @@ local function take_places(beside)
     announce_one(at, slot, granted[index + 2], granted[index + 3], written)
     if beside and not slot.partition.silent then beside(at, written) end
   end
-  if #written > 0 then redis.call("MSET", unpack(written)) end
   for _, partition in pairs(partitions) do
     if partition.changed then
-      redis.call("HSET", partition.seq_key, "epoch", partition.epoch, "seq", partition.seq)
+      written[#written + 1], written[#written + 2] = partition.position_key, partition.begins .. partition.seq
     end
   end
+  for _, slot in pairs(slots) do
+    if slot.changed then written[#written + 1], written[#written + 2] = slot.books_key, cmsgpack.pack(slot.books) end
+  end
+  if #written == 0 then return end
+  redis.call("MSET", unpack(written))
   for _, slot in pairs(slots) do
     if slot.changed then
       if slot.taken then redis.call("ZREM", slot.returned_key, unpack(slot.taken)) end
       redis.call("APPEND", slot.takers_key, slot.newcomers)
-      redis.call("HSET", slot.office_key, slot.slot_id, cmsgpack.pack(slot.books))
     end
   end
 end

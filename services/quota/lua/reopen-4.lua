@@ -4,8 +4,10 @@
   Why a script: whoever reads the stream sees the new epoch with all its facts or the old one. What the old
   stream still held is in the snapshot or among the facts. Refused once another rebuild has begun.
 
-  KEYS[1] outbox  stream  one entry per decision
-  KEYS[2] seq     hash    epoch, seq, stopped, cleared
+  KEYS[1] outbox    stream  one entry per decision
+  KEYS[2] position  string  of the last decision
+  KEYS[3] stopped   string  the mark of the rebuild it waits for
+  KEYS[4] cleared   string  the server whose history has been compared
 
   ARGV[1] mark         of the rebuild, as `stopped` has it
   ARGV[2] epoch_known  the newest anybody knows of
@@ -17,23 +19,22 @@
 ]]
 -- @include "announce"
 -- @include "identity"
-local outbox, seq = KEYS[1], KEYS[2]
+local outbox, position, stopped, cleared = unpack(KEYS)
 
 -- Look.
-local state = redis.call("HMGET", seq, "stopped", "epoch")
-if state[1] ~= ARGV[1] then return {-1, 0, 0} end
-local epoch = math.max(tonumber(state[2]) or 0, tonumber(ARGV[2])) + 1
+if redis.call("GET", stopped) ~= ARGV[1] then return {-1, 0, 0} end
+local epoch = math.max(position_of(redis.call("GET", position)) or 0, tonumber(ARGV[2])) + 1
 local facts = cmsgpack.unpack(ARGV[3])
 
 -- Take.
 redis.call("DEL", outbox)
-redis.call("HSET", seq, "epoch", epoch, "seq", 0)
+redis.call("SET", position, epoch .. "-0")
 for _, fact in ipairs(facts) do
   for index, field in ipairs(fact) do
     if type(field) == "table" then fact[index] = cmsgpack.pack(field) end
   end
-  announce(outbox, seq, fact)
+  announce(outbox, position, fact)
 end
-redis.call("HSET", seq, "cleared", identity())
-redis.call("HDEL", seq, "stopped")
+redis.call("SET", cleared, identity())
+redis.call("DEL", stopped)
 return {1, epoch, #facts}

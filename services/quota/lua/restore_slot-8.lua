@@ -7,10 +7,11 @@
   KEYS[1] slot      hash    version, and the plan as JSON
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
-  KEYS[4] office    hash    slot_id -> books
+  KEYS[4] books     string  what the slot has
   KEYS[5] takers    string  eight characters of every reservation that has had places
   KEYS[6] plans     zset    slot_id by plan revision, for readers' catalogues
-  KEYS[7] seq       hash    plans, stopped
+  KEYS[7] revision  string  the newest plan's number among them
+  KEYS[8] stopped   string  the mark of the rebuild it waits for
 
   ARGV[1] mark           of the rebuild, as `stopped` has it
   ARGV[2] slot_id
@@ -35,10 +36,10 @@
 ]]
 -- @include "clock"
 -- @include "ledger"
-local slot, returned, withheld, office, takers, plans, seq = unpack(KEYS)
+local slot, returned, withheld, books, takers, plans, revision, stopped = unpack(KEYS)
 
 -- Look.
-if redis.call("HGET", seq, "stopped") ~= ARGV[1] then return {-2, 0, 0, 0} end
+if redis.call("GET", stopped) ~= ARGV[1] then return {-2, 0, 0, 0} end
 local ledger = {
   planned = tonumber(ARGV[4]), held = tonumber(ARGV[11]), confirmed = tonumber(ARGV[12]),
   next_seat = tonumber(ARGV[13]), channel = ARGV[8], closed = ARGV[9] == "1", opens_at_ms = tonumber(ARGV[5]),
@@ -54,8 +55,8 @@ redis.call("DEL", slot, returned, withheld, takers)
 for index, seat in ipairs(unused) do
   redis.call("ZADD", index <= ledger.returned and returned or withheld, at_ms, seat)
 end
-write_ledger(office, ARGV[2], ledger)
+write_ledger(books, ledger)
 redis.call("HSET", slot, "version", ARGV[3], "plan", ARGV[10])
 if ARGV[15] ~= "" then redis.call("SET", takers, ARGV[15]) end
-redis.call("ZADD", plans, redis.call("HINCRBY", seq, "plans", 1), ARGV[2])
+redis.call("ZADD", plans, redis.call("INCR", revision), ARGV[2])
 return {1, ledger.capacity, ledger.free, ledger.withheld}

@@ -10,10 +10,13 @@
   KEYS[1] slot      hash    version, and the plan as JSON
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
-  KEYS[4] office    hash    slot_id -> books
+  KEYS[4] books     string  what the slot has
   KEYS[5] plans     zset    slot_id by plan revision, for readers' catalogues
-  KEYS[6] outbox    stream  one entry per decision
-  KEYS[7] seq       hash    epoch, seq, plans, stopped, cleared
+  KEYS[6] revision  string  the newest plan's number among them
+  KEYS[7] outbox    stream  one entry per decision
+  KEYS[8] position  string  of the last decision
+  KEYS[9] stopped   string  why nothing may be decided
+  KEYS[10] cleared  string  the server whose history has been compared
 
   ARGV[1] slot_id
   ARGV[2] version
@@ -36,15 +39,15 @@
 -- @include "announce"
 -- @include "ledger"
 -- @include "seats"
-local slot, returned, withheld, office, plans, outbox, seq = unpack(KEYS)
+local slot, returned, withheld, books, plans, revision, outbox, position, stopped, cleared = unpack(KEYS)
 local slot_id, version, planned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 
 -- Look.
-local state = redis.call("HMGET", seq, "stopped", "cleared")
-if state[1] or (ARGV[10] == "1" and not state[2]) then return {-2, 0} end
+if redis.call("EXISTS", stopped) == 1 then return {-2, 0} end
+if ARGV[10] == "1" and redis.call("EXISTS", cleared) == 0 then return {-2, 0} end
 local known = tonumber(redis.call("HGET", slot, "version"))
 if known and known >= version then return {0, 0} end
-local ledger = read_ledger(office, slot_id, returned)
+local ledger = read_ledger(books, returned)
 if ledger and not sound(ledger) then return {-1, 0} end
 ledger = ledger or {held = 0, confirmed = 0, next_seat = 1}
 ledger.planned = planned
@@ -56,12 +59,12 @@ local unused = unused_seats(returned, withheld, {}, at_ms)
 if not balanced(ledger) or #unused ~= ledger.returned + ledger.withheld then return {-1, 0} end
 
 -- Take.
-announce(outbox, seq, {
+announce(outbox, position, {
   "type", "slot_applied", "slot_id", slot_id, "at_ms", at_ms, "version", version, "capacity", ledger.capacity,
   "free", ledger.free, "held", ledger.held, "confirmed", ledger.confirmed, "withheld", ledger.withheld,
 })
 share_out(returned, withheld, unused, ledger.returned)
-write_ledger(office, slot_id, ledger)
+write_ledger(books, ledger)
 redis.call("HSET", slot, "version", version, "plan", ARGV[9])
-redis.call("ZADD", plans, redis.call("HINCRBY", seq, "plans", 1), slot_id)
+redis.call("ZADD", plans, redis.call("INCR", revision), slot_id)
 return {1, math.max(0, ledger.held + ledger.confirmed - planned)}

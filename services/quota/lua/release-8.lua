@@ -10,13 +10,14 @@
   Whoever moves elsewhere gives back only what was confirmed: a hold that never came so far
   has numbers that are another's.
 
-  KEYS[1] office    hash    slot_id -> books
+  KEYS[1] books     string  what the slot has
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] withheld  zset    seats the plan has no room for, by when
   KEYS[4] returning zset    slots with places that wait, by when the last may be offered
   KEYS[5] hold      string  what is held, for whom
   KEYS[6] outbox    stream  one entry per decision
-  KEYS[7] seq       hash    epoch, seq
+  KEYS[7] position  string  of the last decision
+  KEYS[8] stopped   string  why nothing may be decided
 
   ARGV[1] reservation_id
   ARGV[2] slot_id
@@ -38,16 +39,16 @@
 -- @include "ledger"
 -- @include "seats"
 -- @include "holds"
-local office, returned, withheld, returning, hold_key, outbox, seq = unpack(KEYS)
+local books, returned, withheld, returning, hold_key, outbox, position, stopped = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
-if redis.call("HGET", seq, "stopped") then return -3 end
+if redis.call("EXISTS", stopped) == 1 then return -3 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == RELEASED then return 0 end
 if ARGV[6] == "1" and hold.state ~= CONFIRMED then return -4 end
-local ledger = read_ledger(office, slot_id, returned)
+local ledger = read_ledger(books, returned)
 if not ledger or not sound(ledger) then return -2 end
 local seats = hold.seats
 local returned_before, withheld_before = ledger.returned, ledger.withheld
@@ -65,7 +66,7 @@ elseif ledger.returned ~= returned_before + #seats then
 end
 
 -- Take.
-announce(outbox, seq, {
+announce(outbox, position, {
   "type", "released", "slot_id", slot_id, "at_ms", at_ms, "reservation_id", ARGV[1], "seats", table.concat(seats, ","),
   "reason", ARGV[3],
 })
@@ -76,7 +77,7 @@ else
 end
 redis.call("ZREMRANGEBYSCORE", returning, "-inf", at_ms)
 if offer_at_ms > at_ms then redis.call("ZADD", returning, "GT", offer_at_ms, slot_id) end
-write_ledger(office, slot_id, ledger)
+write_ledger(books, ledger)
 hold.state = RELEASED
 write_hold(hold_key, hold)
 return 1

@@ -3,11 +3,12 @@
 
   Why a script: the hold's state, the books and the event change together or not at all.
 
-  KEYS[1] office    hash    slot_id -> books
+  KEYS[1] books     string  what the slot has
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] hold      string  what is held, for whom
   KEYS[4] outbox    stream  one entry per decision
-  KEYS[5] seq       hash    epoch, seq
+  KEYS[5] position  string  of the last decision
+  KEYS[6] stopped   string  why nothing may be decided
 
   ARGV[1] reservation_id
   ARGV[2] slot_id
@@ -24,16 +25,16 @@
 -- @include "announce"
 -- @include "ledger"
 -- @include "holds"
-local office, returned, hold_key, outbox, seq = unpack(KEYS)
+local books, returned, hold_key, outbox, position, stopped = unpack(KEYS)
 local slot_id = ARGV[2]
 
 -- Look.
-if redis.call("HGET", seq, "stopped") then return -4 end
+if redis.call("EXISTS", stopped) == 1 then return -4 end
 local hold = read_hold(hold_key)
 if not hold or hold.slot_id ~= slot_id then return -1 end
 if hold.state == CONFIRMED then return 0 end
 if hold.state == RELEASED then return -3 end
-local ledger = read_ledger(office, slot_id, returned)
+local ledger = read_ledger(books, returned)
 if not ledger or not sound(ledger) then return -2 end
 local count = #hold.seats
 ledger.held = ledger.held - count
@@ -41,10 +42,10 @@ ledger.confirmed = ledger.confirmed + count
 if not balanced(ledger) then return -2 end
 
 -- Take.
-announce(outbox, seq, {
+announce(outbox, position, {
   "type", "confirmed", "slot_id", slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1], "seats", table.concat(hold.seats, ","),
 })
-write_ledger(office, slot_id, ledger)
+write_ledger(books, ledger)
 hold.state = CONFIRMED
 write_hold(hold_key, hold)
 return 1

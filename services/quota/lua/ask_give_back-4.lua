@@ -3,9 +3,10 @@
 
   Why a script: the mark and its event are one write, and the event is said once.
 
-  KEYS[1] hold    string  what is held, for whom
-  KEYS[2] outbox  stream  one entry per decision
-  KEYS[3] seq     hash    epoch, seq
+  KEYS[1] hold      string  what is held, for whom
+  KEYS[2] outbox    stream  one entry per decision
+  KEYS[3] position  string  of the last decision
+  KEYS[4] stopped   string  why nothing may be decided
 
   ARGV[1] reservation_id
   ARGV[2] account_id
@@ -21,10 +22,10 @@
 -- @include "clock"
 -- @include "announce"
 -- @include "holds"
-local hold_key, outbox, seq = unpack(KEYS)
+local hold_key, outbox, position, stopped = unpack(KEYS)
 
 -- Look.
-if redis.call("HGET", seq, "stopped") then return {-4, ""} end
+if redis.call("EXISTS", stopped) == 1 then return {-4, ""} end
 local hold = read_hold(hold_key)
 if not hold or hold.account_id ~= ARGV[2] then return {-1, ""} end
 if hold.give_back_asked then return {0, hold.state} end
@@ -32,7 +33,7 @@ if hold.state == RELEASED then return {-2, hold.state} end
 if hold.state == CONFIRMED then return {-3, hold.state} end
 
 -- Take.
-announce(outbox, seq, {
+announce(outbox, position, {
   "type", "give_back_asked", "slot_id", hold.slot_id, "at_ms", clock_ms(), "reservation_id", ARGV[1],
   "account_id", ARGV[2],
 })
