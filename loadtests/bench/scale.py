@@ -23,6 +23,7 @@ class Scale:
     half_seconds: float = 4.0
     storm_rounds: int = 5
     storm_seconds: float = 4.0
+    recovery_rounds: int = 7
     recovered_after_seconds: float = 5.0
     repeats_seconds: float = 3.0
     """Of what takes nothing: refusals of sold-out slots, looks at what is free."""
@@ -45,6 +46,7 @@ QUICK: Final = Scale(
     half_seconds=0.5,
     storm_rounds=1,
     storm_seconds=0.3,
+    recovery_rounds=1,
     recovered_after_seconds=0.2,
     repeats_seconds=0.3,
     friday_seconds=1.0,
