@@ -12,8 +12,9 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from asyncio.subprocess import PIPE
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
@@ -50,14 +51,19 @@ async def rebuild(
     """
     began = asyncio.get_running_loop().time()
     chosen = [option for partition in partitions for option in ("--partition", str(partition))]
-    stopped = {"mark": "", "recorded": ""}
-    if not dry_run:
+
+    async def stop() -> tuple[str, str]:
+        if dry_run:
+            return "", ""
         said = await rooms.command("quota", "stop", "--wait", f"{wait_seconds:g}", *chosen, env=env)
         stopped = json.loads(said.splitlines()[-1])
         say(f"stopped, mark {stopped['mark']}; booking must have recorded {stopped['recorded'] or 'nothing'}")
+        return stopped["mark"], stopped["recorded"]
+
     lines = await _piped(
-        ("snapshot", "--out", "-", "--recorded", stopped["recorded"], "--wait", f"{wait_seconds:g}"),
-        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else ("--mark", stopped["mark"]))),
+        ("snapshot", "--out", "-", "--recorded", "-", "--wait", f"{wait_seconds:g}"),
+        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else ("--mark", "-"))),
+        stop(),
         env=env,
         say=say,
     )
@@ -66,20 +72,29 @@ async def rebuild(
 
 
 async def _piped(
-    booking: Sequence[str], quota: Sequence[str], *, env: Mapping[str, str], say: Callable[[str], None]
+    booking: Sequence[str],
+    quota: Sequence[str],
+    stopping: Coroutine[Any, Any, tuple[str, str]],
+    *,
+    env: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> list[str]:
+    """
+    What quota says of booking's snapshot. Both start while quota is being stopped, and wait for what comes of that.
+    """
     readable, writable = os.pipe()
-    _widen(writable)
-    try:
-        writer = await _start("booking", booking, env, stdout=writable, stderr=asyncio.subprocess.PIPE)
-        reader = await _start(
-            "quota", quota, env, stdin=readable, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    finally:
-        os.close(readable)
-        os.close(writable)
+    stopped = asyncio.create_task(stopping)
     words: list[str] = []
+    started: list[asyncio.subprocess.Process] = []
     try:
+        with os.fdopen(readable, "rb") as source, os.fdopen(writable, "wb", buffering=0) as sink:
+            _widen(writable)
+            writer = await _start("booking", booking, env, stdin=PIPE, stdout=sink, stderr=PIPE)
+            started.append(writer)
+            reader = await _start("quota", quota, env, stdin=source, stdout=PIPE, stderr=PIPE)
+            started.append(reader)
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                _hand_over(await stopped, writer, sink)
         async with asyncio.timeout(DEADLINE_SECONDS):
             out, *_ = await asyncio.gather(
                 _read(reader.stdout), _hear(reader.stderr, say, words), _hear(writer.stderr, say, words)
@@ -90,13 +105,28 @@ async def _piped(
             f"the rebuild did not end within {DEADLINE_SECONDS:g} s: what is stopped stays stopped"
         ) from None
     finally:
-        for process in (writer, reader):
+        stopped.cancel()
+        for process in started:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
     if codes[0] or not out or not out[-1].startswith("{"):
         raise StackError("; ".join(words[-2:]) or "the rebuild failed without a word")
     return out
+
+
+def _hand_over(stopped: tuple[str, str], writer: asyncio.subprocess.Process, sink: BinaryIO) -> None:
+    """
+    The mark is the first line that quota reads, what must be recorded the only one that booking does.
+    """
+    mark, recorded = stopped
+    # Whoever is gone by now has said why, and that is told.
+    with contextlib.suppress(BrokenPipeError):
+        if mark:
+            sink.write(f"{mark}\n".encode())
+    if writer.stdin is not None:
+        writer.stdin.write(f"{recorded}\n".encode())
+        writer.stdin.close()
 
 
 def _widen(pipe: int) -> None:

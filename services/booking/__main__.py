@@ -224,14 +224,19 @@ def end_day(
 @cli.command()
 def snapshot(
     out: Annotated[Path, typer.Option(help="Where the lines go; - is standard output.")],
-    recorded: Annotated[str, typer.Option(help="Wait until this is recorded: partition:epoch:seq, by commas.")] = "",
+    recorded: Annotated[
+        str,
+        typer.Option(
+            help="Wait until this is recorded: partition:epoch:seq, by commas; - is read from standard input."
+        ),
+    ] = "",
     wait: Annotated[float, typer.Option(help="How many seconds.", min=0, max=3600)] = 30.0,
 ) -> None:
     """
     Write what quota is rebuilt from, of one moment, once everything it has told is recorded.
     """
     try:
-        wanted = snapshotting.lines_of(recorded)
+        wanted = snapshotting.lines_of(_line() if recorded == "-" else recorded)
     except ValueError:
         raise typer.BadParameter(f"{recorded!r} is no list of partition:epoch:seq") from None
 
@@ -245,6 +250,16 @@ def snapshot(
             return f"{await snapshotting.snapshot(db, take)} bookings in {out}"
 
     _say(work, err=True)
+
+
+def _line() -> str:
+    """
+    A whole line of standard input; half of one is a caller that is gone.
+    """
+    line = sys.stdin.readline()
+    if not line.endswith("\n"):
+        sys.exit("no snapshot: nobody has said what must be recorded")
+    return line.rstrip("\n")
 
 
 @audit_log.command()

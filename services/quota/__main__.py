@@ -51,7 +51,7 @@ def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     stop.add_argument("--wait", type=float, default=10.0, help="seconds the relay has to tell what it has not told")
     restore = commands.add_parser("restore", help=rebuild.restore.__doc__)
     restore.add_argument("file", type=Path, help="booking's snapshot; - is standard input")
-    restore.add_argument("--mark", default="", help="as `stop` has said it")
+    restore.add_argument("--mark", default="", help="as `stop` has said it; - is the first line of the file")
     restore.add_argument("--dry-run", action="store_true", help="compare, and write nothing")
     for command in (stop, restore):
         command.add_argument("--partition", type=int, action="append", default=[], help="only this one; again for more")

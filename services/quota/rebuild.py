@@ -27,6 +27,8 @@ from services.quota.use_cases import restoring
 from services.quota.use_cases.comparing import compare
 from services.quota.use_cases.restoring import MARK, Report, Restoring
 
+FIRST_LINE: Final = "-"
+"""In the place of a mark: whoever has stopped the partitions says it in front of the snapshot."""
 CALL_SECONDS: Final = 60.0
 """A write of many thousand keys is one call."""
 CHUNK_BYTES: Final = 1 << 19
@@ -64,6 +66,8 @@ async def restore(
     async with _stores(settings) as (valkey, keys):
         restores, chosen = Restores(valkey, keys), _chosen(partitions, keys)
         with sys.stdin.buffer if str(snapshot) == "-" else snapshot.open("rb") as file:
+            if mark == FIRST_LINE:
+                mark = (await asyncio.get_running_loop().run_in_executor(None, file.readline)).decode().rstrip("\n")
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
@@ -73,9 +77,9 @@ async def restore(
     return len(report.differences)
 
 
-async def chunks_of(file: BinaryIO) -> AsyncIterator[list[str]]:
+async def chunks_of(file: BinaryIO) -> AsyncIterator[str]:
     """
-    Whole lines, some thousand at a time; while one chunk is worked on the next is read.
+    Whole lines, some thousand at a time, the last without its end; while one chunk is worked on the next is read.
     """
     rest, loop = b"", asyncio.get_running_loop()
     coming = loop.run_in_executor(None, file.read, CHUNK_BYTES)
@@ -83,12 +87,12 @@ async def chunks_of(file: BinaryIO) -> AsyncIterator[list[str]]:
         coming = loop.run_in_executor(None, file.read, CHUNK_BYTES)
         whole, newline, tail = chunk.rpartition(b"\n")
         if newline:
-            yield (rest + whole).decode().split("\n")
+            yield (rest + whole).decode()
             rest = tail
         else:
             rest += chunk
     if rest:
-        yield [rest.decode()]
+        yield rest.decode()
 
 
 def _tell(report: Report, *, seconds: float) -> None:

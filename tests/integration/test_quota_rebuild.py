@@ -300,12 +300,9 @@ async def test_what_takes_many_commands_to_write_is_there_to_the_last_key(home: 
     Of two partitions, and one key more than a write has room for; what is changed behind its back is named.
     """
     prefixes = [home.quota.keys.claims_prefix(tag) for tag in (1, 2)]
-    keys = {prefix: [f"{prefix}acc_{n}" for n in range(KEYS_PER_WRITE + 1)] for prefix in prefixes}
+    everything = [f"{prefix}acc_{n}" for prefix in prefixes for n in range(KEYS_PER_WRITE + 1)]
     restores = home.restores
-    await restores.write(
-        {prefix: [part for key in some for part in (key, key.encode())] for prefix, some in keys.items()}
-    )
-    everything = [key for some in keys.values() for key in some]
+    await restores.write([part for key in everything for part in (key, key.encode())])
     there = await restores.read(everything)
     unharmed = await restores.differing()
     await home.quota.valkey.call("SET", everything[-1], "another's")

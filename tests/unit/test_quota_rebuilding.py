@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.booking.use_cases.snapshotting import lines_of
-from services.quota.domain.rebuilding import Restored
+from services.quota.domain.rebuilding import Batch, Restored
 from services.quota.domain.records import HoldRecord, claims_record, hold_record
 from services.quota.keys import Keys
 from services.quota.use_cases.restoring import restored_of
@@ -23,9 +23,13 @@ def booking(name: str, seats: str, state: str, *, account: str = "acc_1", at_ms:
 def reading(*lines: str, partitions: range = range(32)) -> tuple[Restored, dict[str, bytes]]:
     """What these lines come to, and every key with its value."""
     restored = restored_of(KEYS, partitions)
-    batch = restored.read([f"s\t{msgspec.json.encode(plan()).decode()}", *lines])
-    flat = [part for some in (*batch.values(), *restored.left_claims().values()) for part in some]
-    return restored, {str(key): bytes(value) for key, value in zip(flat[::2], flat[1::2], strict=True)}  # type: ignore[arg-type]
+    batch = restored.read("\n".join((f"s\t{msgspec.json.encode(plan()).decode()}", *lines)))
+    return restored, pairs([*batch, *restored.left_claims()])
+
+
+def pairs(batch: Batch) -> dict[str, bytes]:
+    """Every key with its value."""
+    return {str(key): bytes(value) for key, value in zip(batch[::2], batch[1::2], strict=True)}  # type: ignore[arg-type]
 
 
 def test_a_kept_booking_is_a_hold_a_claim_and_seats_in_the_books() -> None:
@@ -96,13 +100,11 @@ def test_a_block_is_kept_with_whatever_the_account_has() -> None:
     """
     restored = restored_of(KEYS, range(32))
     restored.blocks = {"acc_1": {"per_1": "block:99"}, "acc_2": {"per_8": "block:98"}}
-    batch = restored.read([booking("rsv_1", "1", "held")])
-    left = restored.left_claims()
+    batch = pairs(restored.read(booking("rsv_1", "1", "held")))
+    left = pairs(restored.left_claims())
 
-    assert {"per_1": "block:99"} == claims_record(
-        bytes(batch[KEYS.claims_prefix(KEYS.account_tag("acc_1"))][1])
-    ).persons  # type: ignore[arg-type]
-    assert {"per_8": "block:98"} == claims_record(bytes(left[KEYS.claims_prefix(KEYS.account_tag("acc_2"))][1])).persons  # type: ignore[arg-type]
+    assert {"per_1": "block:99"} == claims_record(batch[KEYS.claims("acc_1")]).persons
+    assert {"per_8": "block:98"} == claims_record(left[KEYS.claims("acc_2")]).persons
 
 
 def test_a_family_that_did_not_come_is_blocked_beside_whatever_the_account_has() -> None:
@@ -111,16 +113,31 @@ def test_a_family_that_did_not_come_is_blocked_beside_whatever_the_account_has()
     """
     restored = restored_of(KEYS, range(32))
     restored.blocks = {"acc_1": {"per_1": "block:99:rsv_x", "per_2": "block:50"}}
-    batch = restored.read(
-        ["n\tacc_1\tper_1,per_2\t70\trsv_old", "n\tacc_2\tper_8\t80\trsv_8", booking("rsv_1", "1", "held")]
-    )
-    left = restored.left_claims()
-    beside = claims_record(bytes(batch[KEYS.claims_prefix(KEYS.account_tag("acc_1"))][1]))  # type: ignore[arg-type]
-    alone = claims_record(bytes(left[KEYS.claims_prefix(KEYS.account_tag("acc_2"))][1]))  # type: ignore[arg-type]
+    blocked = "n\tacc_1\tper_1,per_2\t70\trsv_old", "n\tacc_2\tper_8\t80\trsv_8"
+    batch = pairs(restored.read("\n".join((*blocked, booking("rsv_1", "1", "held")))))
+    beside = claims_record(batch[KEYS.claims("acc_1")])
+    alone = claims_record(pairs(restored.left_claims())[KEYS.claims("acc_2")])
 
     assert {"per_1": "block:99:rsv_x", "per_2": "block:70:rsv_old"} == beside.persons
     assert beside.account is not None
     assert {"per_8": "block:80:rsv_8"} == alone.persons
+
+
+def test_lines_of_bookings_alone_are_read_as_among_others() -> None:
+    """
+    They are taken apart all at once; what is left out of one of them is not made up for by the next.
+    """
+    alone, there = reading()
+    batch = alone.read("\n".join(booking(f"rsv_{n}", f"{n}", "held", account=f"acc_{n}") for n in (1, 2, 3)))
+    among, others = reading(*(booking(f"rsv_{n}", f"{n}", "held", account=f"acc_{n}") for n in (1, 2, 3)))
+    torn = booking("rsv_4", "4", "held").rpartition("\t")[0]
+
+    assert others == there | pairs(batch)
+    assert [(3, 3, {1, 2, 3})] * 2 == [
+        (one.bookings, one.tallies[SLOT].held, one.tallies[SLOT].used) for one in (alone, among)
+    ]
+    with pytest.raises(ValueError, match="no line of a snapshot"):
+        alone.read("\n".join((torn, booking("rsv_5", "5", "held"))))
 
 
 def test_other_partitions_are_passed_over() -> None:

@@ -6,7 +6,6 @@ the moment their line is read, slots are counted until the end. Raises `ValueErr
 booking has not written.
 """
 
-import collections
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -24,8 +23,8 @@ _FIELDS: Final = 10
 _plan = msgspec.json.Decoder(SlotPlanned)
 
 
-Batch = dict[str, list[str | bytes]]
-"""Keys and what has to stand there, in turn, by what the keys begin with: those stand on one node."""
+Batch = list[str | bytes]
+"""Keys and what has to stand there, in turn."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -104,41 +103,48 @@ class Restored:
         self.announced_bookings: int | None = None
         """How many booking said there are: None while the end has not come."""
 
-    def read(self, lines: Iterable[str]) -> Batch:
+    def read(self, lines: str) -> Batch:
         """
-        Take lines in. Returns the holds and the claims they stand for.
+        Take lines in, the last without its end. Returns the holds and the claims they stand for.
         """
-        batch: Batch = collections.defaultdict(list)
-        for line in lines:
+        batch: Batch = []
+        fields = lines.replace("\n", "\t").split("\t")
+        # Nearly always there is nothing but bookings: then every tenth field says so, and no line is taken apart alone.
+        kinds = fields[::_FIELDS]
+        if len(fields) == _FIELDS * kinds.count("b"):
+            self._bookings(fields, batch)
+            return batch
+        for line in lines.split("\n"):
             fields = line.split("\t")
             if fields[0] == "b" and len(fields) == _FIELDS:
-                self._booking(fields, batch)
+                self._bookings(fields, batch)
             else:
                 self._other(fields)
         return batch
 
-    def _booking(self, fields: list[str], batch: Batch) -> None:
-        _, reservation_id, account_id, slot_id, joined, persons, state, at_ms, pay_by_ms, keeps_persons = fields
-        self.bookings += 1
-        tally = self.tallies.get(slot_id) or self._tally(slot_id)
-        if tally is None:
-            return
-        seats = [int(joined)] if joined.isdecimal() else [int(seat) for seat in joined.split(",")]
-        asked_back = reservation_id in self.asked_back and state == HELD
-        if asked_back:
-            self.give_back.append((reservation_id, slot_id, account_id))
-        record = (state, slot_id, account_id, persons.split(","), seats, int(at_ms), int(pay_by_ms), asked_back)
-        batch[tally.hold_prefix] += tally.hold_prefix + reservation_id, packed(record)
-        tally.takers.append(reservation_id[4:12])
-        if state == RELEASED:
-            self._ended(account_id, int(at_ms), (reservation_id, "", slot_id))
-            return
-        tally.take(seats, state)
-        if keeps_persons == "1":
-            self.claims += 1
-            prefix = self._claims_prefixes[self._spelling.account_tag(account_id)]
-            claim = self._claim(account_id, (reservation_id, "", slot_id, 0))
-            batch[prefix] += prefix + account_id, packed(claim)
+    def _bookings(self, fields: list[str], batch: Batch) -> None:
+        tallies, tag_of, prefixes = self.tallies, self._spelling.account_tag, self._claims_prefixes
+        self.bookings += len(fields) // _FIELDS
+        rows = zip(*[iter(fields)] * _FIELDS, strict=True)
+        for _, reservation_id, account_id, slot_id, joined, persons, state, at, pay_by, keeps_persons in rows:
+            tally = tallies.get(slot_id) or self._tally(slot_id)
+            if tally is None:
+                continue
+            seats = (int(joined),) if joined.isdecimal() else tuple(map(int, joined.split(",")))
+            asked_back = reservation_id in self.asked_back and state == HELD
+            if asked_back:
+                self.give_back.append((reservation_id, slot_id, account_id))
+            hold = state, slot_id, account_id, persons.split(","), seats, int(at), int(pay_by), asked_back
+            batch += tally.hold_prefix + reservation_id, packed(hold)
+            tally.takers.append(reservation_id[4:12])
+            if state == RELEASED:
+                self._ended(account_id, int(at), (reservation_id, "", slot_id))
+                continue
+            tally.take(seats, state)
+            if keeps_persons == "1":
+                self.claims += 1
+                claim = self._claim(account_id, (reservation_id, "", slot_id, 0))
+                batch += prefixes[tag_of(account_id)] + account_id, packed(claim)
 
     def _claim(self, account_id: str, active: tuple[str, str, str, int]) -> dict[str, Any]:
         claim: dict[str, Any] = {"account": active}
@@ -160,10 +166,9 @@ class Restored:
         left: dict[str, dict[str, Any]] = {account_id: {"last": last} for account_id, (_, last) in self._last.items()}
         for account_id, persons in self.blocks.items():
             left.setdefault(account_id, {})["persons"] = persons
-        batch: Batch = collections.defaultdict(list)
+        batch: Batch = []
         for account_id, claim in left.items():
-            prefix = self._claims_prefixes[self._spelling.account_tag(account_id)]
-            batch[prefix] += prefix + account_id, packed(claim)
+            batch += self._claims_prefixes[self._spelling.account_tag(account_id)] + account_id, packed(claim)
         return batch
 
     def _other(self, fields: list[str]) -> None:

@@ -17,7 +17,7 @@
      1  REOPENED
     -1  NOT_YOURS  the partition is not stopped for this rebuild: nothing is written
 ]]
--- @include "announce"
+-- @include "position"
 -- @include "identity"
 local outbox, position, stopped, cleared = unpack(KEYS)
 
@@ -28,13 +28,13 @@ local facts = cmsgpack.unpack(ARGV[3])
 
 -- Take.
 redis.call("DEL", outbox)
-redis.call("SET", position, epoch .. "-0")
-for _, fact in ipairs(facts) do
+for seq, fact in ipairs(facts) do
   for index, field in ipairs(fact) do
     if type(field) == "table" then fact[index] = cmsgpack.pack(field) end
   end
-  announce(outbox, position, fact)
+  redis.call("XADD", outbox, epoch .. "-" .. seq, unpack(fact))
 end
+redis.call("SET", position, epoch .. "-" .. #facts)
 redis.call("SET", cleared, identity())
 redis.call("DEL", stopped)
 return {1, epoch, #facts}

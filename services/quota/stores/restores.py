@@ -22,13 +22,15 @@ from services.quota.domain.rebuilding import Batch, Tally
 from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_record, hold_record, packed
 from services.quota.keys import Keys
 from services.quota.stores.ledger import books_of
-from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotCode
+from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotsCode
 from services.quota.stores.valkey import Command, ScriptCall, Valkey, pairs_of
 
 log = get_logger(__name__)
 KEYS_PER_COMMAND: Final = 500
 KEYS_PER_WRITE: Final = 4000
 """Each write waits for the disk once: few large ones, but none that keeps those who sell elsewhere waiting for long."""
+SLOTS_PER_WRITE: Final = 500
+"""In one call: as commands of their own they would be read, and waited for, a few at a time."""
 GROUP: Final = 4 * KEYS_PER_COMMAND
 READ_AT_ONCE: Final = 16
 REWRITING: Final = "auto-aof-rewrite-percentage"
@@ -45,7 +47,8 @@ class Restores:
     def __init__(self, valkey: Valkey, keys: Keys) -> None:
         self._valkey = valkey
         self._keys = keys
-        self._written: dict[str, tuple[list[str], array[int]]] = {}
+        self._written: list[str] = []
+        self._digests = array("L")
         self._written_over: dict[str, int] = {}
 
     async def stop(self, partitions: Iterable[int], mark: str) -> None:
@@ -122,23 +125,21 @@ class Restores:
         Put values where they belong, and remember what they were for reading them back.
         """
         # On a single node keys of all tags may go together.
-        together = batch.values() if self._valkey.cluster else [list(itertools.chain.from_iterable(batch.values()))]
+        together = _by_tag(batch) if self._valkey.cluster else [batch]
         commands: list[Command] = [
             ("MSET", *some[start : start + 2 * KEYS_PER_WRITE])
             for some in together
             for start in range(0, len(some), 2 * KEYS_PER_WRITE)
         ]
         _raise_errors(await self._valkey.many(commands))
-        for prefix, some in batch.items():
-            keys, digests = self._written.setdefault(prefix, ([], array("L")))
-            keys += some[::2]  # type: ignore[arg-type]  # keys and values take turns
-            digests.extend(map(zlib.crc32, some[1::2]))  # type: ignore[arg-type]
+        self._written += batch[::2]  # type: ignore[arg-type]  # keys and values take turns
+        self._digests.extend(map(zlib.crc32, batch[1::2]))  # type: ignore[arg-type]
 
     async def write_over(self, batch: Batch) -> None:
         """
         Put few values where others may have been written before.
         """
-        pairs = [(str(key), value) for some in batch.values() for key, value in zip(some[::2], some[1::2], strict=True)]
+        pairs = [(str(key), value) for key, value in zip(batch[::2], batch[1::2], strict=True)]
         _raise_errors(await self._valkey.many([("SET", key, value) for key, value in pairs]))
         self._written_over |= {key: zlib.crc32(bytes(value)) for key, value in pairs if isinstance(value, bytes)}
 
@@ -146,7 +147,7 @@ class Restores:
         """
         Every key that was written.
         """
-        return frozenset(itertools.chain(self._written_over, *(keys for keys, _ in self._written.values())))
+        return frozenset(itertools.chain(self._written_over, self._written))
 
     async def differing(self) -> list[str]:
         """
@@ -154,7 +155,7 @@ class Restores:
         """
         pieces = [
             self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
-            for keys, digests in [*self._written.values(), *_by_prefix(self._written_over)]
+            for keys, digests in [*self._together(), *_one_by_one(self._written_over)]
             for start in range(0, len(keys), GROUP)
         ]
         wrong: list[str] = []
@@ -163,6 +164,19 @@ class Restores:
             for found in await asyncio.gather(*pieces[start : start + READ_AT_ONCE]):
                 wrong += found
         return wrong
+
+    def _together(self) -> Iterable[tuple[list[str], "array[int]"]]:
+        """
+        What was written, with its digests; on a cluster apart by where it is.
+        """
+        if not self._valkey.cluster:
+            return [(self._written, self._digests)]
+        apart: dict[str, tuple[list[str], array[int]]] = {}
+        for key, digest in zip(self._written, self._digests, strict=True):
+            keys, digests = apart.setdefault(_tag(key), ([], array("L")))
+            keys.append(key)
+            digests.append(digest)
+        return apart.values()
 
     async def _unlike(self, keys: list[str], digests: "array[int]") -> list[str]:
         values: list[bytes | None] = []
@@ -185,31 +199,37 @@ class Restores:
         """
         _raise_errors(await self._valkey.many([("UNLINK", *some) for some in _chunks(keys)]))
 
-    async def slots(self, tallies: Sequence[Tally], mark: str) -> dict[str, RestoreSlotCode]:
+    async def slots(self, tallies: Sequence[Tally], mark: str) -> dict[str, RestoreSlotsCode]:
         """
-        Put slots back. Returns what became of each.
+        Put slots back, those of a partition in calls of some hundreds. Returns what became of each.
         """
-        replies = await self._valkey.run_many([self._slot_call(tally, mark) for tally in tallies])
-        return {tally.slot_id: RestoreSlotCode(reply[0]) for tally, reply in zip(tallies, replies, strict=True)}
+        by_partition: dict[int, list[Tally]] = {}
+        for tally in tallies:
+            by_partition.setdefault(tally.partition, []).append(tally)
+        found: dict[str, RestoreSlotsCode] = {}
+        for partition, own in by_partition.items():
+            for start in range(0, len(own), SLOTS_PER_WRITE):
+                some = own[start : start + SLOTS_PER_WRITE]
+                codes = await self._valkey.run(self._slots_call(partition, some, mark))
+                found |= zip((tally.slot_id for tally in some), map(RestoreSlotsCode, codes), strict=True)
+        return found
 
-    def _slot_call(self, tally: Tally, mark: str) -> ScriptCall:
+    def _slots_call(self, partition: int, tallies: Sequence[Tally], mark: str) -> ScriptCall:
+        own = self._keys.plans, self._keys.revision, self._keys.stopped
+        rows = [field for tally in tallies for field in self._row(tally)]
+        return ScriptCall(SCRIPTS["restore_slots"], [spell(partition) for spell in own], [mark, packed(rows)])
+
+    def _row(self, tally: Tally) -> list[Any]:
         plan, slot_id = tally.plan, tally.slot_id
         if plan is None:
             raise ValueError(f"{slot_id} is not planned")
-        keys = [
-            self._keys.slot(slot_id),
-            self._keys.returned(slot_id),
-            self._keys.withheld(slot_id),
-            self._keys.books(slot_id),
-            self._keys.takers(slot_id),
-            self._keys.plans(tally.partition),
-            self._keys.revision(tally.partition),
-            self._keys.stopped(tally.partition),
-        ]
-        args: list[Any] = [mark, slot_id, plan.version, plan.capacity, plan.opens_at_ms, plan.closes_at_ms]
-        args += [plan.pay_seconds, plan.channel, int(plan.closed), _plan_json.encode(plan)]
-        args += [tally.held, tally.confirmed, tally.next_seat, packed(tally.unused), "".join(tally.takers)]
-        return ScriptCall(SCRIPTS["restore_slot"], keys, args)
+        own = self._keys.slot, self._keys.returned, self._keys.withheld, self._keys.books, self._keys.takers
+        row: list[Any] = [slot_id, *(spell(slot_id) for spell in own)]
+        row += [plan.version, plan.capacity, plan.opens_at_ms, plan.closes_at_ms, plan.pay_seconds]
+        # Texts: the scripts' msgpack knows no other kind.
+        row += [plan.channel, plan.closed, _plan_json.encode(plan).decode()]
+        row += [tally.held, tally.confirmed, tally.next_seat, tally.unused, "".join(tally.takers)]
+        return row
 
     async def books(self, slot_ids: Sequence[str]) -> dict[str, Books]:
         """
@@ -275,7 +295,14 @@ def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
     yield from by_tag.values()
 
 
-def _by_prefix(digests: Mapping[str, int]) -> Iterator[tuple[list[str], "array[int]"]]:
+def _by_tag(batch: Batch) -> Iterable[Batch]:
+    apart: dict[str, Batch] = {}
+    for key, value in zip(batch[::2], batch[1::2], strict=True):
+        apart.setdefault(_tag(str(key)), []).extend((key, value))
+    return apart.values()
+
+
+def _one_by_one(digests: Mapping[str, int]) -> Iterator[tuple[list[str], "array[int]"]]:
     for key, digest in digests.items():
         yield [key], array("L", [digest])
 

@@ -193,9 +193,9 @@ class ClearCode(enum.IntEnum):
     STOPPED = -2
 
 
-class RestoreSlotCode(enum.IntEnum):
+class RestoreSlotsCode(enum.IntEnum):
     """
-    What `restore_slot` answers.
+    What `restore_slots` answers of each.
     """
 
     RESTORED = 1
@@ -273,7 +273,7 @@ CODES: Final[dict[str, type[enum.IntEnum]]] = {
     "confirm": ConfirmCode,
     "ask_give_back": AskGiveBackCode,
     "clear": ClearCode,
-    "restore_slot": RestoreSlotCode,
+    "restore_slots": RestoreSlotsCode,
     "reopen": ReopenCode,
     "enroll": EnrollCode,
     "lease": LeaseCode,

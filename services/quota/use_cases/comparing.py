@@ -17,9 +17,7 @@ from services.quota.use_cases.restoring import ACTIVE, Affected, Report, as_coun
 SLOTS_PER_READ: Final = 500
 
 
-async def compare(
-    restores: Restores, keys: Keys, partitions: Sequence[int], chunks: AsyncIterator[list[str]]
-) -> Report:
+async def compare(restores: Restores, keys: Keys, partitions: Sequence[int], chunks: AsyncIterator[str]) -> Report:
     """
     Every hold and every slot that is not as the snapshot says.
     """
@@ -42,11 +40,8 @@ async def compare(
 
 
 def _holds_of(batch: Batch) -> dict[str, bytes]:
-    holds: dict[str, bytes] = {}
-    for prefix, some in batch.items():
-        if is_hold(prefix):
-            holds |= zip(some[::2], some[1::2], strict=True)  # type: ignore[arg-type]  # keys and values take turns
-    return holds
+    pairs = zip(batch[::2], batch[1::2], strict=True)
+    return {str(key): bytes(value) for key, value in pairs if is_hold(str(key))}  # type: ignore[arg-type]  # in turn
 
 
 async def _holds_that_differ(restores: Restores, holds: Mapping[str, bytes]) -> list[str]:

@@ -22,12 +22,11 @@ from services.quota.keys import Keys
 from services.quota.stores.histories import Histories
 from services.quota.stores.outbox import START, Position
 from services.quota.stores.restores import Books, Fact, Restores
-from services.quota.stores.scripts import ReopenCode, RestoreSlotCode
+from services.quota.stores.scripts import ReopenCode, RestoreSlotsCode
 from services.quota.use_cases.clearing import told_last
 
 log = get_logger(__name__)
 LOOK_SECONDS: Final = 0.2
-SLOTS_PER_WRITE: Final = 500
 SAY_EVERY: Final = 100_000
 MARK: Final = "rebuild:"
 ACTIVE: Final = ("held", "confirmed")
@@ -109,8 +108,10 @@ class Restoring:
         self._restored = restored_of(keys, partitions)
         self._there: dict[str, HoldRecord] = {}
         self._accounts_there: list[str] = []
+        self._books: dict[str, Books] = {}
+        """As they were read back."""
 
-    async def run(self, chunks: AsyncIterator[list[str]]) -> Report:
+    async def run(self, chunks: AsyncIterator[str]) -> Report:
         """
         Write, read back, and open if everything is as the snapshot says. Raises `RebuildRefused`.
         """
@@ -152,7 +153,7 @@ class Restoring:
             }
         self._tell(f"{len(self._there):,} holds are there already")
 
-    async def _load(self, chunks: AsyncIterator[list[str]]) -> None:
+    async def _load(self, chunks: AsyncIterator[str]) -> None:
         """
         While one chunk is on its way to Valkey the next is read.
         """
@@ -161,9 +162,8 @@ class Restoring:
         async for lines in chunks:
             batch = self._restored.read(lines)
             if self._there:
-                for some in batch.values():
-                    for key in some[::2]:
-                        self._there.pop(str(key), None)
+                for key in batch[::2]:
+                    self._there.pop(str(key), None)
             if writing is not None:
                 await writing
             writing = asyncio.create_task(self._restores.write(batch))
@@ -204,24 +204,23 @@ class Restoring:
         Who is honoured has the claim as well, unless the account has another reservation: booking will say.
         """
         there = await self._restores.read({self._keys.claims(one.hold.account_id) for one in honoured})
-        batch: Batch = {"": []}
+        batch: Batch = []
         for one in honoured:
-            batch[""] += [self._hold_key(one), packed(_again(one.hold, HELD))]
+            batch += [self._hold_key(one), packed(_again(one.hold, HELD))]
             key = self._keys.claims(one.hold.account_id)
             known = claims_record(there[key] or packed(ClaimsRecord()))
             if known.account is None:
                 claim = ActiveClaim(one.reservation_id, "", one.hold.slot_id, 0)
-                batch[""] += [key, packed(ClaimsRecord(account=claim, last=known.last, persons=known.persons))]
+                batch += [key, packed(ClaimsRecord(account=claim, last=known.last, persons=known.persons))]
                 self._restored.claims += 1
         await self._restores.write_over(batch)
 
     async def _write_slots(self) -> None:
         planned = self._planned()
-        for start in range(0, len(planned), SLOTS_PER_WRITE):
-            codes = await self._restores.slots(planned[start : start + SLOTS_PER_WRITE], self._mark)
-            wrong = {slot_id: code.name for slot_id, code in codes.items() if code is not RestoreSlotCode.RESTORED}
-            if wrong:
-                raise RebuildRefused(f"{len(wrong)} slots could not be put back: {dict(list(wrong.items())[:5])}")
+        codes = await self._restores.slots(planned, self._mark)
+        wrong = {slot_id: code.name for slot_id, code in codes.items() if code is not RestoreSlotsCode.RESTORED}
+        if wrong:
+            raise RebuildRefused(f"{len(wrong)} slots could not be put back: {dict(list(wrong.items())[:5])}")
         there = await self._restores.planned(self._partitions)
         unplanned = [slot_id for slot_id in there if slot_id not in self._restored.tallies]
         if unplanned:
@@ -233,13 +232,9 @@ class Restoring:
         return [tally for tally in self._restored.tallies.values() if tally.plan is not None]
 
     async def _differing_slots(self) -> list[str]:
-        wrong: list[str] = []
         planned = self._planned()
-        for start in range(0, len(planned), SLOTS_PER_WRITE):
-            some = planned[start : start + SLOTS_PER_WRITE]
-            books = await self._restores.books([tally.slot_id for tally in some])
-            wrong += [tally.slot_id for tally in some if not as_counted(tally, books[tally.slot_id])]
-        return wrong
+        books = self._books = await self._restores.books([tally.slot_id for tally in planned])
+        return [tally.slot_id for tally in planned if not as_counted(tally, books[tally.slot_id])]
 
     async def _open(self, affected: Sequence[Affected]) -> None:
         facts = await self._facts(affected)
@@ -253,16 +248,14 @@ class Restoring:
             if code is not ReopenCode.REOPENED:
                 raise RebuildRefused(f"partition {partition} is no longer stopped for this rebuild: another has begun")
         late = [one for one in affected if not one.honoured]
-        await self._restores.write_over({"": [part for one in late for part in self._ended(one)]})
+        await self._restores.write_over([part for one in late for part in self._ended(one)])
         self._tell(f"{len(self._partitions)} partitions opened")
 
     async def _facts(self, affected: Sequence[Affected]) -> dict[int, list[Fact]]:
         at_ms = time.time_ns() // 1_000_000
         facts: dict[int, list[Fact]] = {}
-        planned = self._planned()
-        books = await self._restores.books([tally.slot_id for tally in planned])
-        for tally in planned:
-            facts.setdefault(tally.partition, []).append(_applied(tally, books[tally.slot_id], at_ms))
+        for tally in self._planned():
+            facts.setdefault(tally.partition, []).append(_applied(tally, self._books[tally.slot_id], at_ms))
         for one in affected:
             hold = _again(one.hold, HELD)
             facts.setdefault(self._keys.partition_of(hold.slot_id), []).append(
