@@ -43,7 +43,7 @@ def test_without_a_bug_the_same_tests_pass(stores: Any, tree: Path) -> None:
 
     outcome = run_tests(tree, list(tests), valkey_url=stores.valkey_url)
 
-    assert 0 == outcome.returncode, outcome.stdout + outcome.stderr
+    assert 0 == outcome.code, outcome.said
 
 
 @pytest.mark.parametrize("bug", bugs(), ids=lambda bug: bug.name)
@@ -55,4 +55,4 @@ def test_a_planted_bug_is_caught(stores: Any, tree: Path, bug: Bug) -> None:
 
     outcome = run_tests(tree, bug.caught_by, valkey_url=stores.valkey_url)
 
-    assert caught(outcome), f"{bug.breaks}: nobody has noticed\n{outcome.stdout}{outcome.stderr}"
+    assert caught(outcome), f"{bug.breaks}: nobody has noticed\n{outcome.said}"

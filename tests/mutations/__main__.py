@@ -31,7 +31,7 @@ async def _run(bug: Bug, tests: list[str]) -> int:
             async with own_valkey(Path(folder) / "valkey") as server:
                 outcome = await asyncio.to_thread(run_tests, tree, bug.caught_by, valkey_url=server.url)
     verdict = "caught" if caught(outcome) else "NOT CAUGHT"
-    print(outcome.stdout, outcome.stderr, f"{bug.name}: {verdict}. {bug.breaks}", sep="\n")  # noqa: T201
+    print(outcome.said, f"{bug.name}: {verdict}. {bug.breaks}", sep="\n")  # noqa: T201
     return 0 if caught(outcome) else 1
 
 

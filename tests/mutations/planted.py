@@ -6,12 +6,15 @@ copy of the tree in a folder of its own; never changes a file of the tree it sta
 """
 
 import dataclasses
+import functools
+import importlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,20 @@ COPIED: Final = ("contracts", "kernel", "ops", "services", "tests", "pyproject.t
 RUN_SECONDS: Final = 60.0
 TESTS_FAILED: Final = 1
 """What pytest ends with when tests have failed. A higher number is trouble of its own."""
+LOADED_ONCE: Final = (
+    *(
+        "pytest",
+        "aiohttp.web",
+        "aiohttp.test_utils",
+        "redis.asyncio",
+        "asyncpg",
+        "aiokafka",
+        "structlog",
+        "joserfc.jwt",
+    ),
+    *("uvloop", "typer", "cryptography.x509", "unittest.mock"),
+)
+"""No plugin of pytest among them: it has to load those itself."""
 OURS: Final = ("ANTREAN_TEST_VALKEY", "PYTHONPATH", "PYTEST_ADDOPTS")
 
 
@@ -42,6 +59,16 @@ class Bug:
     old: str
     new: str
     caught_by: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """
+    What pytest has ended with, and all it has said. A negative code: it was ended from outside.
+    """
+
+    code: int
+    said: str
 
 
 def bugs() -> list[Bug]:
@@ -84,21 +111,51 @@ def plant(bug: Bug, tree: Path) -> None:
 
 def run_tests(
     tree: Path, tests: Sequence[str], *, valkey_url: str | None, run_seconds: float | None = RUN_SECONDS
-) -> subprocess.CompletedProcess[str]:
+) -> Outcome:
     """
     Run tests of a copy, to the first that fails; on this Valkey and nothing else, if one is given.
+
+    In a process that is forked off one which has loaded what all of them load from elsewhere: half of a run is that.
     """
     environ = {name: value for name, value in os.environ.items() if name not in OURS}
     if valkey_url is not None:
         environ["ANTREAN_TEST_VALKEY"] = valkey_url
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=native", "-p", "no:cacheprovider", *tests]
-    return subprocess.run(
-        command, cwd=tree, env=environ, capture_output=True, text=True, timeout=run_seconds, check=False
-    )
+    said = tree / "said.txt"
+    process = _nursery().Process(target=_be_pytest, args=(tree, tests, environ, said))
+    process.start()
+    process.join(run_seconds)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    return Outcome(code=process.exitcode or 0, said=said.read_text(errors="replace") if said.exists() else "")
 
 
-def caught(outcome: subprocess.CompletedProcess[str]) -> bool:
+@functools.cache
+def _nursery() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(LOADED_ONCE))
+    return context
+
+
+def _be_pytest(tree: Path, tests: Sequence[str], environ: dict[str, str], said: Path) -> None:
+    """
+    In a process of its own: what of this tree has been loaded is forgotten, and the copy's is loaded instead.
+    """
+    with said.open("wb") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(tree)
+    for name in [name for name in sys.modules if name.partition(".")[0] in COPIED]:
+        del sys.modules[name]
+    sys.path[:] = [str(tree), *(path for path in sys.path if path not in ("", str(ROOT)))]
+    pytest = importlib.import_module("pytest")
+    sys.exit(int(pytest.main(["-x", "-q", "--tb=native", "-p", "no:cacheprovider", *tests])))
+
+
+def caught(outcome: Outcome) -> bool:
     """
     Whether a test has failed, and not merely something around it.
     """
-    return outcome.returncode == TESTS_FAILED and "\nFAILED " in outcome.stdout
+    return outcome.code == TESTS_FAILED and "\nFAILED " in outcome.said
