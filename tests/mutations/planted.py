@@ -85,16 +85,24 @@ def _bug(path: Path) -> Bug:
 
 def copy_tree(to: Path) -> Path:
     """
-    The tree as it is, with what Python has compiled of it.
+    The tree as it is, with what Python has compiled of it. Files are shared where they can be: replaced, never changed.
     """
     to.mkdir(parents=True)
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, to / name)
+            shutil.copytree(source, to / name, copy_function=_share)
         else:
             shutil.copy2(source, to / name)
     return to
+
+
+def _share(source: str, to: str) -> None:
+    try:
+        os.link(source, to)
+    except OSError:
+        # On another disk.
+        shutil.copy2(source, to)
 
 
 def plant(bug: Bug, tree: Path) -> None:
@@ -106,6 +114,7 @@ def plant(bug: Bug, tree: Path) -> None:
     found = text.count(bug.old)
     if found != 1:
         raise Misplanted(f"{bug.name}: its old text stands {found} times in {bug.file}, not once; write it anew")
+    path.unlink()
     path.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
 
 
