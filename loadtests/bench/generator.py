@@ -15,6 +15,7 @@ import re
 import resource
 import time
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -75,13 +76,13 @@ class Seen:
         """Answers by status."""
         return {status.decode(): len(found) for status, found in sorted(self.latencies.items())}
 
-    def in_time(self, status: int, *, deadline_seconds: float, until_second: float) -> int:
+    def in_time(self, status: int, *, deadline_seconds: float, from_second: float, until_second: float) -> int:
         """
-        How many such answers came within the deadline, and before `until_second` of the volley.
+        How many such answers came within the deadline, and in this part of the volley.
         """
         name, deadline_us = str(status).encode(), deadline_seconds * 1e6
         found = zip(self.latencies.get(name, ()), self.answered_at.get(name, ()), strict=True)
-        return sum(us <= deadline_us and at < until_second for us, at in found)
+        return sum(us <= deadline_us and from_second <= at < until_second for us, at in found)
 
     def per_second(self, status: int, *, first_second: float, last_second: float) -> float:
         """
@@ -239,11 +240,13 @@ class _Volley:
             if idle and self._supply:
                 lags.append(int((time.perf_counter() - started - dues[number]) * 1e6))
                 self._fire(idle.popleft(), started + dues[number])
+                number += 1
             elif self._wait and self._supply:
                 break
             else:
-                self.seen.turned_away += 1
-            number += 1
+                due_by_now = bisect_right(dues, now, lo=number)
+                self.seen.turned_away += due_by_now - number
+                number = due_by_now
         self._next = number
 
     def _fire(self, line: Line, due: float) -> None:
@@ -270,15 +273,13 @@ class _Volley:
             if self._supply and now < self._until:
                 self._fire(line, now)
                 return
-        elif self._next < len(dues) and self._wait and dues[self._next] <= now - self.started and self._supply:
-            # Overdue for want of a line: counted from its due time, and late by nobody's fault but the server's.
+        elif self._next < len(dues) and dues[self._next] <= now - self.started and self._supply:
+            # Overdue for want of a line: counted from its due time, and late by nobody's fault but the server's. In a
+            # storm, due since the last tick: a line must not rest until the next one.
             self._fire(line, self.started + dues[self._next])
             self._next += 1
             return
         self._idle.append(line)
-        if dues is not None and not self._wait:
-            # In a storm somebody is always due: a line must not rest until the next tick.
-            self._give_out()
         self._end_if_over()
 
     def _end_if_over(self) -> None:

@@ -206,7 +206,8 @@ class Steady:
             seen = await open_loop(on, supply, dues, wait=False, again=_AGAIN)
             worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
         _only(seen, HELD, BUSY)
-        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, until_second=seconds) / seconds
+        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, from_second=seconds / 8, until_second=seconds)
+        good /= seconds * 7 / 8
         reached, due = seen.sent / seconds, len(dues) / seconds
         refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
         self._keep(
