@@ -9,6 +9,7 @@ are `Retryable`, and nothing is compensated.
 
 import asyncio
 import contextvars
+import random
 import time
 from collections import deque
 from itertools import chain, islice
@@ -25,6 +26,8 @@ from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
+GATE_SHARE_MIN = 0.7
+"""Of the time a sold-out slot may be refused from memory, at least so much is used."""
 _LOOK_AGAIN_SECONDS = 0.001
 
 
@@ -203,7 +206,9 @@ class BatchingDecider:
             self._limit.pass_ends(back_at, asks=len(batch), youngest_asked_at=youngest_asked_at, known=known)
         metrics.decide_seconds.observe(back_at - sent_at)
         for slot in sold_out:
-            self._gate.close(slot.slot_id, slot.offered, slot.takers, until=sent_at_monotonic + slot.for_seconds)
+            # What sold out together is not asked about again together.
+            until = sent_at_monotonic + slot.for_seconds * random.uniform(GATE_SHARE_MIN, 1)  # noqa: S311 - no secret
+            self._gate.close(slot.slot_id, slot.offered, slot.takers, until=until)
         for asked, outcome in zip(batch, outcomes, strict=True):
             asked.say(outcome)
         _count(batch, outcomes)
