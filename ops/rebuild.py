@@ -87,15 +87,14 @@ async def _piped(
     words: list[str] = []
     started: list[asyncio.subprocess.Process] = []
     try:
-        with os.fdopen(readable, "rb") as source, os.fdopen(writable, "wb", buffering=0) as sink:
-            _widen(writable)
-            writer = await _start("booking", booking, env, stdin=PIPE, stdout=sink, stderr=PIPE)
-            started.append(writer)
-            reader = await _start("quota", quota, env, stdin=source, stdout=PIPE, stderr=PIPE)
-            started.append(reader)
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                _hand_over(await stopped, writer, sink)
         async with asyncio.timeout(DEADLINE_SECONDS):
+            with os.fdopen(readable, "rb") as source, os.fdopen(writable, "wb", buffering=0) as sink:
+                _widen(writable)
+                writer = await _start("booking", booking, env, stdin=PIPE, stdout=sink, stderr=PIPE)
+                started.append(writer)
+                reader = await _start("quota", quota, env, stdin=source, stdout=PIPE, stderr=PIPE)
+                started.append(reader)
+                _hand_over(*await stopped, writer, sink)
             out, *_ = await asyncio.gather(
                 _read(reader.stdout), _hear(reader.stderr, say, words), _hear(writer.stderr, say, words)
             )
@@ -115,11 +114,10 @@ async def _piped(
     return out
 
 
-def _hand_over(stopped: tuple[str, str], writer: asyncio.subprocess.Process, sink: BinaryIO) -> None:
+def _hand_over(mark: str, recorded: str, writer: asyncio.subprocess.Process, sink: BinaryIO) -> None:
     """
     The mark is the first line that quota reads, what must be recorded the only one that booking does.
     """
-    mark, recorded = stopped
     # Whoever is gone by now has said why, and that is told.
     with contextlib.suppress(BrokenPipeError):
         if mark:

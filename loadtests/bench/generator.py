@@ -76,13 +76,13 @@ class Seen:
         """Answers by status."""
         return {status.decode(): len(found) for status, found in sorted(self.latencies.items())}
 
-    def in_time(self, status: int, *, deadline_seconds: float, from_second: float, until_second: float) -> int:
+    def in_time(self, status: int, *, deadline_seconds: float, first_second: float, last_second: float) -> int:
         """
         How many such answers came within the deadline, and in this part of the volley.
         """
         name, deadline_us = str(status).encode(), deadline_seconds * 1e6
         found = zip(self.latencies.get(name, ()), self.answered_at.get(name, ()), strict=True)
-        return sum(us <= deadline_us and from_second <= at < until_second for us, at in found)
+        return sum(us <= deadline_us and first_second <= at < last_second for us, at in found)
 
     def per_second(self, status: int, *, first_second: float, last_second: float) -> float:
         """

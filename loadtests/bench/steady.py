@@ -41,6 +41,8 @@ PER_SECOND_MAX: Final = 15_000
 """Reservations one worker may make; what is spelled out beforehand is bounded by it."""
 DEADLINE_SECONDS: Final = 1.0
 """Clients of a storm wait no longer; a later 201 is no success."""
+FILLING_SHARE: Final = 0.125
+"""Of a storm: its beginning, in which nothing can be back yet."""
 STORMS: Final = (2, 5, 10)
 REPEATS: Final = 4096
 HELD, SOLD_OUT, OK, BUSY = 201, 409, 200, 503
@@ -206,8 +208,9 @@ class Steady:
             seen = await open_loop(on, supply, dues, wait=False, again=_AGAIN)
             worker, store = (now - then for now, then in zip(self._clocks(), (worker, store), strict=True))
         _only(seen, HELD, BUSY)
-        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, from_second=seconds / 8, until_second=seconds)
-        good /= seconds * 7 / 8
+        begins = seconds * FILLING_SHARE
+        good = seen.in_time(HELD, deadline_seconds=DEADLINE_SECONDS, first_second=begins, last_second=seconds)
+        good /= seconds - begins
         reached, due = seen.sent / seconds, len(dues) / seconds
         refused_p99 = seen.p_ms(99, BUSY) if seen.count(BUSY) else 0.0
         self._keep(

@@ -235,8 +235,10 @@ def snapshot(
     """
     Write what quota is rebuilt from, of one moment, once everything it has told is recorded.
     """
+    if recorded == "-":
+        recorded = _line()
     try:
-        wanted = snapshotting.lines_of(_line() if recorded == "-" else recorded)
+        wanted = snapshotting.lines_of(recorded)
     except ValueError:
         raise typer.BadParameter(f"{recorded!r} is no list of partition:epoch:seq") from None
 

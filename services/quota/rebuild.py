@@ -25,7 +25,7 @@ from services.quota.stores.restores import Restores
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases import restoring
 from services.quota.use_cases.comparing import compare
-from services.quota.use_cases.restoring import MARK, Report, Restoring
+from services.quota.use_cases.restoring import MARK, RebuildRefused, Report, Restoring
 
 FIRST_LINE: Final = "-"
 """In the place of a mark: whoever has stopped the partitions says it in front of the snapshot."""
@@ -67,7 +67,7 @@ async def restore(
         restores, chosen = Restores(valkey, keys), _chosen(partitions, keys)
         with sys.stdin.buffer if str(snapshot) == "-" else snapshot.open("rb") as file:
             if mark == FIRST_LINE:
-                mark = (await asyncio.get_running_loop().run_in_executor(None, file.readline)).decode().rstrip("\n")
+                mark = await mark_of(file)
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
@@ -75,6 +75,16 @@ async def restore(
                     report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
     _tell(report, seconds=time.monotonic() - began)
     return len(report.differences)
+
+
+async def mark_of(file: BinaryIO) -> str:
+    """
+    The mark in front of a snapshot. Raises `RebuildRefused` for half a line: whoever should have said it is gone.
+    """
+    line = (await asyncio.get_running_loop().run_in_executor(None, file.readline)).decode()
+    if not line.endswith("\n"):
+        raise RebuildRefused("nobody has said the mark in front of the snapshot")
+    return line.rstrip("\n")
 
 
 async def chunks_of(file: BinaryIO) -> AsyncIterator[str]:

@@ -36,6 +36,7 @@ from ops.rebuild import Rebuilt, rebuild
 from ops.release.tally import Acknowledged
 from ops.stack import Stack
 from ops.state import PROJECT
+from services.quota.keys import Keys
 from services.quota.stores.outbox import START, position_of
 from services.quota.use_cases.clearing import told_last
 from tests.e2e.conftest import GIVEN
@@ -117,11 +118,9 @@ class Site:
     async def all_told(self) -> bool:
         """Whether Kafka has been told every decision."""
         told = await told_last(KafkaSettings(bootstrap=self.stack.env["KAFKA_BOOTSTRAP"]), self._partitions)
+        keys = Keys(self._partitions)
         async with self.master.client() as client:
-            ends = {
-                number: position_of(await client.get(f"{{q{number:02d}}}:position"))
-                for number in range(self._partitions)
-            }
+            ends = {number: position_of(await client.get(keys.position(number))) for number in range(self._partitions)}
         return all(told.get(number, START) == end for number, end in ends.items() if end.seq)
 
     @property

@@ -25,17 +25,18 @@ RUN_SECONDS: Final = 60.0
 TESTS_FAILED: Final = 1
 """What pytest ends with when tests have failed. A higher number is trouble of its own."""
 LOADED_ONCE: Final = (
-    *(
-        "pytest",
-        "aiohttp.web",
-        "aiohttp.test_utils",
-        "redis.asyncio",
-        "asyncpg",
-        "aiokafka",
-        "structlog",
-        "joserfc.jwt",
-    ),
-    *("uvloop", "typer", "cryptography.x509", "unittest.mock"),
+    "pytest",
+    "aiohttp.web",
+    "aiohttp.test_utils",
+    "redis.asyncio",
+    "asyncpg",
+    "aiokafka",
+    "structlog",
+    "joserfc.jwt",
+    "uvloop",
+    "typer",
+    "cryptography.x509",
+    "unittest.mock",
 )
 """No plugin of pytest among them: it has to load those itself."""
 OURS: Final = ("ANTREAN_TEST_VALKEY", "PYTHONPATH", "PYTEST_ADDOPTS")
@@ -67,7 +68,7 @@ class Outcome:
     What pytest has ended with, and all it has said. A negative code: it was ended from outside.
     """
 
-    code: int
+    code: int | None
     said: str
 
 
@@ -136,7 +137,7 @@ def run_tests(
     if process.exitcode is None:
         process.kill()
         process.join()
-    return Outcome(code=process.exitcode or 0, said=said.read_text(errors="replace") if said.exists() else "")
+    return Outcome(code=process.exitcode, said=said.read_text(errors="replace") if said.exists() else "")
 
 
 @functools.cache

@@ -24,8 +24,7 @@ local position, stopped, cleared = unpack(KEYS)
 local known_epoch, known_seq = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 -- Look.
-local epoch, seq = position_of(redis.call("GET", position))
-if not epoch then error("no position can be read from " .. position) end
+local epoch, seq = read_position(position)
 if redis.call("EXISTS", stopped) == 1 then return {-2, epoch, seq} end
 local here = identity()
 local is_cleared = redis.call("GET", cleared) == here

@@ -5,8 +5,7 @@ Called by the worker's watch and by `snapshot`. Reads in steps, so that reservat
 on in between; a slot is consistent in itself, the whole is not one moment.
 """
 
-import itertools
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +17,6 @@ from services.quota.stores.outbox import position_of
 from services.quota.stores.valkey import Command, Valkey, pairs_of
 
 BOOKS: Final = ("capacity", "free", "held", "confirmed", "withheld", "next_seat")
-KEYS_PER_COMMAND: Final = 500
 SAFE: Final = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
 """Without these an acknowledged place can be forgotten."""
 
@@ -61,16 +59,9 @@ class Ledger:
         """
         Each slot's books.
         """
-        replies = await self._valkey.many([("MGET", *map(self._keys.books, some)) for some in self._together(slot_ids)])
-        return [books_of(text) for reply in replies for text in reply]
-
-    def _together(self, slot_ids: Sequence[str]) -> Iterator[list[str]]:
-        """
-        In their order, those of one partition up to a number: they are on one node.
-        """
-        for _, own in itertools.groupby(slot_ids, self._keys.partition_of):
-            while some := list(itertools.islice(own, KEYS_PER_COMMAND)):
-                yield some
+        keys = [self._keys.books(slot_id) for slot_id in slot_ids]
+        texts = await self._valkey.texts(keys)
+        return [books_of(texts[key]) for key in keys]
 
     async def everything(self) -> AsyncIterator[dict[str, Any]]:
         """

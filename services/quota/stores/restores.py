@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import zlib
 from array import array
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -23,10 +23,9 @@ from services.quota.domain.records import ClaimsRecord, HoldRecord, claims_recor
 from services.quota.keys import Keys
 from services.quota.stores.ledger import books_of
 from services.quota.stores.scripts import SCRIPTS, ReopenCode, RestoreSlotsCode
-from services.quota.stores.valkey import Command, ScriptCall, Valkey, pairs_of
+from services.quota.stores.valkey import KEYS_PER_COMMAND, Command, ScriptCall, Valkey, pairs_of, tag_of, together
 
 log = get_logger(__name__)
-KEYS_PER_COMMAND: Final = 500
 KEYS_PER_WRITE: Final = 4000
 """Each write waits for the disk once: few large ones, but none that keeps those who sell elsewhere waiting for long."""
 SLOTS_PER_WRITE: Final = 500
@@ -47,8 +46,7 @@ class Restores:
     def __init__(self, valkey: Valkey, keys: Keys) -> None:
         self._valkey = valkey
         self._keys = keys
-        self._written: list[str] = []
-        self._digests = array("L")
+        self._written: list[tuple[list[str], array[int]]] = []
         self._written_over: dict[str, int] = {}
 
     async def stop(self, partitions: Iterable[int], mark: str) -> None:
@@ -95,7 +93,7 @@ class Restores:
         Every hold that is there, by its key.
         """
         wanted = {self._keys.hold_tag(partition) for partition in partitions}
-        found = [key for key in await self._valkey.scan(self._keys.any_hold()) if _tag(key) in wanted]
+        found = [key for key in await self._valkey.scan(self._keys.any_hold()) if tag_of(key) in wanted]
         return {key: hold_record(value) async for key, value in self._values(found)}
 
     async def claims(self) -> dict[str, ClaimsRecord]:
@@ -106,7 +104,7 @@ class Restores:
         return {key.rpartition(":")[2]: claims_record(value) async for key, value in self._values(found)}
 
     async def _values(self, keys: Iterable[str]) -> Any:
-        for some in _chunks(keys):
+        for some in together(keys):
             [values] = await self._valkey.many([("MGET", *some)])
             for key, value in zip(some, values, strict=True):
                 if value is not None:
@@ -116,24 +114,23 @@ class Restores:
         """
         What stands under keys.
         """
-        chunks = list(_chunks(keys))
-        replies = await self._valkey.many([("MGET", *some) for some in chunks])
-        return dict(zip(itertools.chain.from_iterable(chunks), itertools.chain.from_iterable(replies), strict=True))
+        return await self._valkey.texts(keys)
 
     async def write(self, batch: Batch) -> None:
         """
         Put values where they belong, and remember what they were for reading them back.
         """
         # On a single node keys of all tags may go together.
-        together = _by_tag(batch) if self._valkey.cluster else [batch]
+        pieces = _by_tag(batch) if self._valkey.cluster else [batch]
         commands: list[Command] = [
             ("MSET", *some[start : start + 2 * KEYS_PER_WRITE])
-            for some in together
+            for some in pieces
             for start in range(0, len(some), 2 * KEYS_PER_WRITE)
         ]
         _raise_errors(await self._valkey.many(commands))
-        self._written += batch[::2]  # type: ignore[arg-type]  # keys and values take turns
-        self._digests.extend(map(zlib.crc32, batch[1::2]))  # type: ignore[arg-type]
+        for some in pieces:
+            # Keys and values take turns.
+            self._written.append((some[::2], array("L", map(zlib.crc32, some[1::2]))))  # type: ignore[arg-type]
 
     async def write_over(self, batch: Batch) -> None:
         """
@@ -147,7 +144,7 @@ class Restores:
         """
         Every key that was written.
         """
-        return frozenset(itertools.chain(self._written_over, self._written))
+        return frozenset(itertools.chain(self._written_over, *(keys for keys, _ in self._written)))
 
     async def differing(self) -> list[str]:
         """
@@ -155,7 +152,7 @@ class Restores:
         """
         pieces = [
             self._unlike(keys[start : start + GROUP], digests[start : start + GROUP])
-            for keys, digests in [*self._together(), *_one_by_one(self._written_over)]
+            for keys, digests in [*self._written, *_one_by_one(self._written_over)]
             for start in range(0, len(keys), GROUP)
         ]
         wrong: list[str] = []
@@ -164,19 +161,6 @@ class Restores:
             for found in await asyncio.gather(*pieces[start : start + READ_AT_ONCE]):
                 wrong += found
         return wrong
-
-    def _together(self) -> Iterable[tuple[list[str], "array[int]"]]:
-        """
-        What was written, with its digests; on a cluster apart by where it is.
-        """
-        if not self._valkey.cluster:
-            return [(self._written, self._digests)]
-        apart: dict[str, tuple[list[str], array[int]]] = {}
-        for key, digest in zip(self._written, self._digests, strict=True):
-            keys, digests = apart.setdefault(_tag(key), ([], array("L")))
-            keys.append(key)
-            digests.append(digest)
-        return apart.values()
 
     async def _unlike(self, keys: list[str], digests: "array[int]") -> list[str]:
         values: list[bytes | None] = []
@@ -197,7 +181,7 @@ class Restores:
         """
         Remove keys.
         """
-        _raise_errors(await self._valkey.many([("UNLINK", *some) for some in _chunks(keys)]))
+        _raise_errors(await self._valkey.many([("UNLINK", *some) for some in together(keys)]))
 
     async def slots(self, tallies: Sequence[Tally], mark: str) -> dict[str, RestoreSlotsCode]:
         """
@@ -275,30 +259,10 @@ class Restores:
         return ReopenCode(code)
 
 
-def _tag(key: str) -> str:
-    return key.partition("}")[0]
-
-
-def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
-    """
-    Keys of one tag together, up to a number.
-    """
-    by_tag: dict[str, list[str]] = {}
-    for key in keys:
-        tag = key[: key.index("}")]
-        some = by_tag.get(tag)
-        if some is None:
-            by_tag[tag] = some = []
-        some.append(key)
-        if len(some) == KEYS_PER_COMMAND:
-            yield by_tag.pop(tag)
-    yield from by_tag.values()
-
-
-def _by_tag(batch: Batch) -> Iterable[Batch]:
+def _by_tag(batch: Batch) -> Collection[Batch]:
     apart: dict[str, Batch] = {}
     for key, value in zip(batch[::2], batch[1::2], strict=True):
-        apart.setdefault(_tag(str(key)), []).extend((key, value))
+        apart.setdefault(tag_of(str(key)), []).extend((key, value))
     return apart.values()
 
 

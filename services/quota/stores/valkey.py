@@ -6,9 +6,10 @@ know. Pipelines are cut to a length, so that none holds the server or the loop f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
@@ -23,6 +24,7 @@ from services.quota.keys import heard_of
 from services.quota.stores.kept import Kept
 
 PIPELINE_MAX = 500
+KEYS_PER_COMMAND: Final = 500
 KEPT_MAX: Final = 4
 """Connections for scripts one by one: two lanes, and as many beside. Who finds none at rest goes the pool's way."""
 UNKNOWN: Final = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
@@ -91,6 +93,14 @@ class Valkey:
         Replies of many commands in order. A reply may be an error of its command; the caller looks.
         """
         return _known(await self.write(commands))
+
+    async def texts(self, keys: Iterable[str]) -> dict[str, bytes | None]:
+        """
+        What stands under keys, wherever they are.
+        """
+        pieces = list(together(keys))
+        replies = await self.many([("MGET", *some) for some in pieces])
+        return dict(zip(chain.from_iterable(pieces), chain.from_iterable(replies), strict=True))
 
     async def write(self, commands: Sequence[Command], *, beside: str = "") -> list[Any]:
         """
@@ -180,6 +190,29 @@ class Valkey:
             found.update(key.decode() for key in reply[1])
             if cursor == 0:
                 return sorted(found)
+
+
+def tag_of(key: str) -> str:
+    """
+    The hash tag a key begins with, up to its end: keys of one tag are on one node.
+    """
+    return key.partition("}")[0]
+
+
+def together(keys: Iterable[str]) -> Iterator[list[str]]:
+    """
+    Keys of one tag together, up to a number.
+    """
+    by_tag: dict[str, list[str]] = {}
+    for key in keys:
+        tag = tag_of(key)
+        some = by_tag.get(tag)
+        if some is None:
+            by_tag[tag] = some = []
+        some.append(key)
+        if len(some) == KEYS_PER_COMMAND:
+            yield by_tag.pop(tag)
+    yield from by_tag.values()
 
 
 def evalsha(call: ScriptCall) -> Command:

@@ -113,5 +113,5 @@ class Reservations:
         if self._slots_of != self._catalogue.revision:
             self._slots_of = self._catalogue.revision
             self._slots = PublicSlots(self._catalogue.slots.values(), self._catalogue.now_ms())
-        slots = self._slots
-        return Offers(slots, await self._free.of_offices(slots.by_office), self._catalogue.now_ms())
+        free = await self._free.of_offices(self._slots.by_office)
+        return Offers(self._slots, free, self._catalogue.now_ms())

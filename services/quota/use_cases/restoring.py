@@ -108,8 +108,6 @@ class Restoring:
         self._restored = restored_of(keys, partitions)
         self._there: dict[str, HoldRecord] = {}
         self._accounts_there: list[str] = []
-        self._books: dict[str, Books] = {}
-        """As they were read back."""
 
     async def run(self, chunks: AsyncIterator[str]) -> Report:
         """
@@ -122,7 +120,8 @@ class Restoring:
         await self._write_claims(affected)
         # Neither looks at what the other writes.
         differences, _ = await asyncio.gather(self._restores.differing(), self._write_slots())
-        differences += await self._differing_slots()
+        books = await self._restores.books([tally.slot_id for tally in self._planned()])
+        differences += [tally.slot_id for tally in self._planned() if not as_counted(tally, books[tally.slot_id])]
         self._tell(f"everything read back, {len(differences)} differences")
         report = Report(
             partitions=len(self._partitions),
@@ -133,7 +132,7 @@ class Restoring:
             differences=differences,
         )
         if not report.differences:
-            await self._open(affected)
+            await self._open(affected, books)
         return report
 
     async def _refuse_strangers(self) -> None:
@@ -231,13 +230,8 @@ class Restoring:
     def _planned(self) -> list[Tally]:
         return [tally for tally in self._restored.tallies.values() if tally.plan is not None]
 
-    async def _differing_slots(self) -> list[str]:
-        planned = self._planned()
-        books = self._books = await self._restores.books([tally.slot_id for tally in planned])
-        return [tally.slot_id for tally in planned if not as_counted(tally, books[tally.slot_id])]
-
-    async def _open(self, affected: Sequence[Affected]) -> None:
-        facts = await self._facts(affected)
+    async def _open(self, affected: Sequence[Affected], books: Mapping[str, Books]) -> None:
+        facts = self._facts(affected, books)
         for partition in self._partitions:
             code = await self._restores.reopen(
                 partition,
@@ -251,11 +245,11 @@ class Restoring:
         await self._restores.write_over([part for one in late for part in self._ended(one)])
         self._tell(f"{len(self._partitions)} partitions opened")
 
-    async def _facts(self, affected: Sequence[Affected]) -> dict[int, list[Fact]]:
+    def _facts(self, affected: Sequence[Affected], books: Mapping[str, Books]) -> dict[int, list[Fact]]:
         at_ms = time.time_ns() // 1_000_000
         facts: dict[int, list[Fact]] = {}
         for tally in self._planned():
-            facts.setdefault(tally.partition, []).append(_applied(tally, self._books[tally.slot_id], at_ms))
+            facts.setdefault(tally.partition, []).append(_applied(tally, books[tally.slot_id], at_ms))
         for one in affected:
             hold = _again(one.hold, HELD)
             facts.setdefault(self._keys.partition_of(hold.slot_id), []).append(

@@ -6,3 +6,9 @@ local function position_of(text)
   local epoch, seq = string.match(text, "^(%d+)-(%d+)$")
   return tonumber(epoch), tonumber(seq)
 end
+
+local function read_position(key)
+  local epoch, seq = position_of(redis.call("GET", key))
+  if not epoch then error("no position can be read from " .. key) end
+  return epoch, seq
+end
