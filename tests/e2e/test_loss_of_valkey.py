@@ -231,15 +231,24 @@ async def _open_window(site: Site) -> None:
     await rooms.command("booking", "seed", "--offices", str(few), env=site.stack.env)
     offices = [argument for office in OFFICES for argument in ("--office", office)]
     await rooms.command("booking", "window", "open", "--in", "0s", "--for", "2h", *offices, env=site.stack.env)
+    planned = await _planned(site)
     give_up_at = time.monotonic() + PLAN_SECONDS_MAX
     async with aiohttp.ClientSession(timeout=DEADLINE) as http:
-        while not site.slots:
+        # All of them: quota is told slot by slot, and the few that come first are sold out before the last scenario.
+        while {office: await _open_slots(http, site, office) for office in OFFICES} != planned:
             assert time.monotonic() < give_up_at, "quota was not told the window"
-            found = [sorted(await _open_slots(http, site, office)) for office in OFFICES]
-            # Offices in turn, so that whatever is lost is lost in every partition that sells. Their weeks may differ:
-            # on a Sunday afternoon the east of the country is past its window's end, and the west is not.
-            site.slots = [slot_id for in_turn in zip(*found, strict=False) for slot_id in in_turn]
             await asyncio.sleep(0.2)
+    # Offices in turn, so that whatever is lost is lost in every partition that sells. Their weeks may differ:
+    # on a Sunday afternoon the east of the country is past its window's end, and the west is not.
+    site.slots = [slot_id for in_turn in zip(*planned.values(), strict=False) for slot_id in in_turn]
+
+
+async def _planned(site: Site) -> dict[str, list[str]]:
+    async with site.postgres() as connection:
+        rows = await connection.fetch(
+            "SELECT office_id, slot_id FROM slot WHERE channel = 'online' AND opens_at <= now() AND closes_at > now()"
+        )
+    return {office: sorted(row["slot_id"] for row in rows if row["office_id"] == office) for office in OFFICES}
 
 
 def _few_offices(everything: str) -> str:
@@ -250,9 +259,9 @@ def _few_offices(everything: str) -> str:
 async def _open_slots(http: aiohttp.ClientSession, site: Site, office: str) -> list[str]:
     async with http.get(f"{site.stack.url}/v1/offices/{office}/availability") as response:
         shown = await response.json(content_type=None)
-    return [
+    return sorted(
         slot["slot_id"] for slot in shown.get("slots", ()) if (slot["channel"], slot["state"]) == ("online", "open")
-    ]
+    )
 
 
 async def closed_then_rebuilt(site: Site, eventually: Eventually, *, existing: int) -> Rebuilt:
