@@ -13,12 +13,12 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, BinaryIO, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from ops import keyring, rooms
+from ops import keyring
 from ops.errors import StackError
 from ops.state import PROJECT
 
@@ -51,19 +51,11 @@ async def rebuild(
     """
     began = asyncio.get_running_loop().time()
     chosen = [option for partition in partitions for option in ("--partition", str(partition))]
-
-    async def stop() -> tuple[str, str]:
-        if dry_run:
-            return "", ""
-        said = await rooms.command("quota", "stop", "--wait", f"{wait_seconds:g}", *chosen, env=env)
-        stopped = json.loads(said.splitlines()[-1])
-        say(f"stopped, mark {stopped['mark']}; booking must have recorded {stopped['recorded'] or 'nothing'}")
-        return stopped["mark"], stopped["recorded"]
-
+    waiting = ("--wait", f"{wait_seconds:g}")
     lines = await _piped(
-        ("snapshot", "--out", "-", "--recorded", "-", "--wait", f"{wait_seconds:g}"),
-        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else ("--mark", "-"))),
-        stop(),
+        ("snapshot", "--out", "-", "--recorded", "-", *waiting),
+        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else waiting)),
+        stops=not dry_run,
         env=env,
         say=say,
     )
@@ -72,18 +64,12 @@ async def rebuild(
 
 
 async def _piped(
-    booking: Sequence[str],
-    quota: Sequence[str],
-    stopping: Coroutine[Any, Any, tuple[str, str]],
-    *,
-    env: Mapping[str, str],
-    say: Callable[[str], None],
+    booking: Sequence[str], quota: Sequence[str], *, stops: bool, env: Mapping[str, str], say: Callable[[str], None]
 ) -> list[str]:
     """
-    What quota says of booking's snapshot. Both start while quota is being stopped, and wait for what comes of that.
+    What quota says of booking's snapshot. Both start at once; booking waits until quota has stopped what it rebuilds.
     """
     readable, writable = os.pipe()
-    stopped = asyncio.create_task(stopping)
     words: list[str] = []
     started: list[asyncio.subprocess.Process] = []
     try:
@@ -94,9 +80,10 @@ async def _piped(
                 started.append(writer)
                 reader = await _start("quota", quota, env, stdin=source, stdout=PIPE, stderr=PIPE)
                 started.append(reader)
-                _hand_over(*await stopped, writer, sink)
             out, *_ = await asyncio.gather(
-                _read(reader.stdout), _hear(reader.stderr, say, words), _hear(writer.stderr, say, words)
+                _hand_over(reader, writer, stops=stops, say=say),
+                _hear(reader.stderr, say, words),
+                _hear(writer.stderr, say, words),
             )
             codes = await writer.wait(), await reader.wait()
     except TimeoutError:
@@ -104,7 +91,6 @@ async def _piped(
             f"the rebuild did not end within {DEADLINE_SECONDS:g} s: what is stopped stays stopped"
         ) from None
     finally:
-        stopped.cancel()
         for process in started:
             if process.returncode is None:
                 process.kill()
@@ -114,17 +100,26 @@ async def _piped(
     return out
 
 
-def _hand_over(mark: str, recorded: str, writer: asyncio.subprocess.Process, sink: BinaryIO) -> None:
+async def _hand_over(
+    reader: asyncio.subprocess.Process, writer: asyncio.subprocess.Process, *, stops: bool, say: Callable[[str], None]
+) -> list[str]:
     """
-    The mark is the first line that quota reads, what must be recorded the only one that booking does.
+    Tell booking what it must have recorded, once quota has said so. Returns what quota says of the snapshot.
     """
-    # Whoever is gone by now has said why, and that is told.
-    with contextlib.suppress(BrokenPipeError):
-        if mark:
-            sink.write(f"{mark}\n".encode())
+    recorded = ""
+    if stops and reader.stdout and (line := await reader.stdout.readline()):
+        stopped = json.loads(line)
+        recorded = stopped["recorded"]
+        say(f"stopped, mark {stopped['mark']}; booking must have recorded {recorded or 'nothing'}")
+    elif stops:
+        # It has said why on its other stream. Booking need not begin.
+        with contextlib.suppress(ProcessLookupError):
+            writer.kill()
+        return []
     if writer.stdin is not None:
         writer.stdin.write(f"{recorded}\n".encode())
         writer.stdin.close()
+    return (await reader.stdout.read()).decode(errors="replace").splitlines() if reader.stdout else []
 
 
 def _widen(pipe: int) -> None:
@@ -148,10 +143,6 @@ async def _start(
         env=keyring.without_others(room, env),
         **streams,
     )
-
-
-async def _read(stream: asyncio.StreamReader | None) -> list[str]:
-    return (await stream.read()).decode(errors="replace").splitlines() if stream else []
 
 
 async def _hear(stream: asyncio.StreamReader | None, say: Callable[[str], None], words: list[str]) -> None:

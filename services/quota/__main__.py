@@ -48,12 +48,12 @@ def main() -> None:
 
 def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     stop = commands.add_parser("stop", help=rebuild.stop.__doc__)
-    stop.add_argument("--wait", type=float, default=10.0, help="seconds the relay has to tell what it has not told")
     restore = commands.add_parser("restore", help=rebuild.restore.__doc__)
     restore.add_argument("file", type=Path, help="booking's snapshot; - is standard input")
-    restore.add_argument("--mark", default="", help="as `stop` has said it; - is the first line of the file")
+    restore.add_argument("--mark", default="", help="as `stop` has said it; without one it stops them itself")
     restore.add_argument("--dry-run", action="store_true", help="compare, and write nothing")
     for command in (stop, restore):
+        command.add_argument("--wait", type=float, default=10.0, help="seconds the relay has to tell what it has not")
         command.add_argument("--partition", type=int, action="append", default=[], help="only this one; again for more")
 
 
@@ -67,13 +67,21 @@ def _stop(given: argparse.Namespace) -> None:
 
 def _restore(given: argparse.Namespace) -> None:
     settings = _settings_for(given.partition)
-    if not given.mark and not given.dry_run:
-        sys.exit("not restored: --mark is needed, as `stop` has said it")
+    if not given.mark and not given.dry_run and str(given.file) != "-":
+        # A file was written before: of a moment at which they may still have sold.
+        sys.exit("not restored: --mark is needed, as `stop` has said it before the snapshot was taken")
+    work = rebuild.restore(
+        settings,
+        given.file,
+        given.partition,
+        mark=given.mark,
+        patience_seconds=given.wait,
+        dry_run=given.dry_run,
+    )
     try:
-        work = rebuild.restore(settings, given.file, given.partition, mark=given.mark, dry_run=given.dry_run)
         differences = uvloop.run(work)
     except (RebuildRefused, Retryable, RedisError, OSError, ValueError) as error:
-        sys.exit(f"not restored, and nothing is sold until it is: {error}")
+        sys.exit(f"not restored; what is stopped stays stopped until it is: {error}")
     sys.exit(1 if differences else 0)
 
 

@@ -1,5 +1,5 @@
 """
-The commands of a rebuild: `stop` before booking's snapshot is taken, `restore` with it.
+The commands of a rebuild: `stop` before booking's snapshot is taken, `restore` with it, or both in one.
 
 Called by `__main__`; wires what they need. Progress goes to standard error, what was found to
 standard output, the figures as one JSON object on the last line.
@@ -25,10 +25,8 @@ from services.quota.stores.restores import Restores
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases import restoring
 from services.quota.use_cases.comparing import compare
-from services.quota.use_cases.restoring import MARK, RebuildRefused, Report, Restoring
+from services.quota.use_cases.restoring import MARK, Report, Restoring
 
-FIRST_LINE: Final = "-"
-"""In the place of a mark: whoever has stopped the partitions says it in front of the snapshot."""
 CALL_SECONDS: Final = 60.0
 """A write of many thousand keys is one call."""
 CHUNK_BYTES: Final = 1 << 19
@@ -40,34 +38,47 @@ async def stop(settings: RebuildSettings, partitions: Sequence[int], *, patience
     Stop partitions; say the mark and what booking must have recorded before the snapshot.
     """
     async with _stores(settings) as (valkey, keys):
-        mark = f"{MARK}{secrets.token_hex(8)}"
-        told = await restoring.stop(
-            Restores(valkey, keys),
-            Histories(valkey, keys),
-            settings.kafka,
-            _chosen(partitions, keys),
-            mark=mark,
-            total=keys.partitions,
-            patience_seconds=patience_seconds,
-        )
+        await _stop(settings, valkey, keys, _chosen(partitions, keys), patience_seconds)
+
+
+async def _stop(
+    settings: RebuildSettings, valkey: Valkey, keys: Keys, chosen: Sequence[int], patience_seconds: float
+) -> str:
+    mark = f"{MARK}{secrets.token_hex(8)}"
+    told = await restoring.stop(
+        Restores(valkey, keys),
+        Histories(valkey, keys),
+        settings.kafka,
+        chosen,
+        mark=mark,
+        total=keys.partitions,
+        patience_seconds=patience_seconds,
+    )
     recorded = ",".join(f"{partition}:{at.epoch}:{at.seq}" for partition, at in sorted(told.items()))
     _out(json.dumps({"mark": mark, "recorded": recorded}))
+    return mark
 
 
 async def restore(
-    settings: RebuildSettings, snapshot: Path, partitions: Sequence[int], *, mark: str, dry_run: bool
+    settings: RebuildSettings,
+    snapshot: Path,
+    partitions: Sequence[int],
+    *,
+    mark: str,
+    patience_seconds: float,
+    dry_run: bool,
 ) -> int:
     """
-    Rebuild from a snapshot, `-` being standard input. Returns how many differences are left.
+    Rebuild from a snapshot, `-` being standard input; without a mark stop first. Returns how many differences are left.
     """
     began = time.monotonic()
     # A million tuples come and go without a cycle among them; looking for one costs a third of the time.
     gc.disable()
     async with _stores(settings) as (valkey, keys):
         restores, chosen = Restores(valkey, keys), _chosen(partitions, keys)
+        if not mark and not dry_run:
+            mark = await _stop(settings, valkey, keys, chosen, patience_seconds)
         with sys.stdin.buffer if str(snapshot) == "-" else snapshot.open("rb") as file:
-            if mark == FIRST_LINE:
-                mark = await mark_of(file)
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
@@ -75,16 +86,6 @@ async def restore(
                     report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
     _tell(report, seconds=time.monotonic() - began)
     return len(report.differences)
-
-
-async def mark_of(file: BinaryIO) -> str:
-    """
-    The mark in front of a snapshot. Raises `RebuildRefused` for half a line: whoever should have said it is gone.
-    """
-    line = (await asyncio.get_running_loop().run_in_executor(None, file.readline)).decode()
-    if not line.endswith("\n"):
-        raise RebuildRefused("nobody has said the mark in front of the snapshot")
-    return line.rstrip("\n")
 
 
 async def chunks_of(file: BinaryIO) -> AsyncIterator[str]:

@@ -1,5 +1,5 @@
 """
-Connections kept for scripts: as few as were needed at once, whole again after anything that happens to one.
+Connections kept for whoever asks next: as few as were needed at once, whole again after anything that happens to one.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ WAITS = ("BLPOP", "comes", 5)
 @pytest.fixture
 async def kept(stores: Any) -> AsyncIterator[Kept]:
     """
-    Two at most.
+    Of a client of its own.
     """
     async with valkey_client(ValkeySettings(url=stores.valkey_url)) as client:
-        yield Kept(client.connection_pool, most=2)
+        yield Kept(client.connection_pool)
 
 
 @pytest.fixture
@@ -50,18 +50,47 @@ async def test_one_after_the_other_is_asked_over_the_same_connection(kept: Kept)
     assert first == await _number(kept)
 
 
-async def test_no_more_are_taken_than_may_be(kept: Kept, other: Redis) -> None:
+async def test_as_many_are_taken_as_are_wanted_at_once(kept: Kept, other: Redis) -> None:
     """
-    While both are out nobody else may ask.
+    Each has a connection to himself, and both are laid back.
     """
-    assert kept.ready
     both = [asyncio.ensure_future(kept.ask(*WAITS)) for _ in range(2)]
-    await asyncio.sleep(0)
-
-    assert not kept.ready
     await other.execute_command("RPUSH", "comes", "one", "another")
+
     assert {b"one", b"another"} == {value for _, value in await asyncio.gather(*both)}
-    assert kept.ready
+    assert 2 == len(kept._resting)
+
+
+async def test_of_commands_asked_together_an_error_is_one_replys_alone(kept: Kept) -> None:
+    """
+    The others have theirs, in order, and the connection stays.
+    """
+    first = await _number(kept)
+    one, error, other = await kept.ask_together([("ECHO", "one"), ("EVALSHA", "unknown", 0), ("ECHO", "other")])
+
+    assert (b"one", b"other") == (one, other)
+    assert isinstance(error, ResponseError)
+    assert first == await _number(kept)
+
+
+async def test_who_leaves_between_replies_never_leaves_the_rest_to_the_next(
+    kept: Kept, other: Redis, eventually: Any
+) -> None:
+    """
+    Of commands asked together one has been answered, the next waits, and the asker goes.
+    """
+    first = await _number(kept)
+    leaver = asyncio.ensure_future(kept.ask_together([("ECHO", "his"), WAITS, ("ECHO", "his too")]))
+
+    async def waits() -> bool:
+        return f"id={first} ".encode() in await other.execute_command("CLIENT", "LIST", "FLAGS", "b")
+
+    await eventually(waits)
+    leaver.cancel()
+    await asyncio.wait({leaver})
+
+    assert b"my own" == await kept.ask("ECHO", "my own")
+    assert first != await _number(kept)
 
 
 async def test_who_leaves_before_his_reply_never_leaves_it_to_the_next(

@@ -2,8 +2,6 @@
 A snapshot's lines come to the holds, claims and books they stand for; what is no line is refused.
 """
 
-import io
-
 import msgspec
 import pytest
 
@@ -11,8 +9,7 @@ from services.booking.use_cases.snapshotting import lines_of
 from services.quota.domain.rebuilding import Batch, Restored
 from services.quota.domain.records import HoldRecord, claims_record, hold_record
 from services.quota.keys import Keys
-from services.quota.rebuild import mark_of
-from services.quota.use_cases.restoring import RebuildRefused, restored_of
+from services.quota.use_cases.restoring import restored_of
 from tests.integration.quota_room import SLOT, plan
 
 KEYS = Keys(32)
@@ -169,15 +166,3 @@ def test_what_must_be_recorded_is_read_as_the_highest_of_each_line() -> None:
     assert {} == lines_of("")
     with pytest.raises(ValueError, match="invalid literal"):
         lines_of("7:1:x")
-
-
-async def test_a_mark_is_a_whole_line_in_front_of_the_snapshot() -> None:
-    """
-    Without one nothing is restored: an empty mark would be that of a partition nobody has stopped.
-    """
-    file = io.BytesIO(b"rebuild:7\nend\t0\n")
-
-    assert ("rebuild:7", b"end\t0\n") == (await mark_of(file), file.read())
-    for half in (b"", b"rebuild:7"):
-        with pytest.raises(RebuildRefused, match="the mark"):
-            await mark_of(io.BytesIO(half))

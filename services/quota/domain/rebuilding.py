@@ -90,6 +90,8 @@ class Restored:
         self._partitions = frozenset(partitions)
         self._last: dict[str, tuple[int, tuple[str, str, str]]] = {}
         self._skipped: set[str] = set()
+        # The same numbers are read again and again.
+        self._seats_of: dict[str, tuple[int, ...]] = {}
         self.tallies: dict[str, Tally] = {}
         self.epochs: dict[int, int] = {}
         self.asked_back: set[str] = set()
@@ -124,18 +126,21 @@ class Restored:
 
     def _bookings(self, fields: list[str], batch: Batch) -> None:
         tallies, tag_of, prefixes = self.tallies, self._spelling.account_tag, self._claims_prefixes
+        put, asked_back, seats_of = batch.append, self.asked_back, self._seats_of
         self.bookings += len(fields) // _FIELDS
         rows = zip(*[iter(fields)] * _FIELDS, strict=True)
         for _, reservation_id, account_id, slot_id, joined, persons, state, at, pay_by, keeps_persons in rows:
             tally = tallies.get(slot_id) or self._tally(slot_id)
             if tally is None:
                 continue
-            seats = (int(joined),) if joined.isdecimal() else tuple(map(int, joined.split(",")))
-            asked_back = reservation_id in self.asked_back and state == HELD
-            if asked_back:
+            seats = seats_of.get(joined)
+            if seats is None:
+                seats = seats_of[joined] = tuple(map(int, joined.split(",")))
+            wants_out = state == HELD and reservation_id in asked_back
+            if wants_out:
                 self.give_back.append((reservation_id, slot_id, account_id))
-            hold = state, slot_id, account_id, persons.split(","), seats, int(at), int(pay_by), asked_back
-            batch += tally.hold_prefix + reservation_id, packed(hold)
+            put(tally.hold_prefix + reservation_id)
+            put(packed((state, slot_id, account_id, persons.split(","), seats, int(at), int(pay_by), wants_out)))
             tally.takers.append(reservation_id[4:12])
             if state == RELEASED:
                 self._ended(account_id, int(at), (reservation_id, "", slot_id))
@@ -143,8 +148,8 @@ class Restored:
             tally.take(seats, state)
             if keeps_persons == "1":
                 self.claims += 1
-                claim = self._claim(account_id, (reservation_id, "", slot_id, 0))
-                batch += prefixes[tag_of(account_id)] + account_id, packed(claim)
+                put(prefixes[tag_of(account_id)] + account_id)
+                put(packed(self._claim(account_id, (reservation_id, "", slot_id, 0))))
 
     def _claim(self, account_id: str, active: tuple[str, str, str, int]) -> dict[str, Any]:
         claim: dict[str, Any] = {"account": active}

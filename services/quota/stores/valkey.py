@@ -25,8 +25,6 @@ from services.quota.stores.kept import Kept
 
 PIPELINE_MAX = 500
 KEYS_PER_COMMAND: Final = 500
-KEPT_MAX: Final = 4
-"""Connections for scripts one by one: two lanes, and as many beside. Who finds none at rest goes the pool's way."""
 UNKNOWN: Final = (ValkeyConnectionError, ValkeyTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
 """Errors that do not say whether anything has run."""
 
@@ -54,18 +52,17 @@ class Valkey:
     """Whether keys live on different nodes, so that no script may name keys of two hash tags."""
 
     def __init__(self, client: Redis, *, timeout_seconds: float, calls_max: int = 32, replicas_min: int = 0) -> None:
-        self._client = client
+        self._kept = Kept(client.connection_pool)
+        self._shapes = client.response_callbacks
         self._timeout_seconds = timeout_seconds
-        kept = min(KEPT_MAX, calls_max // 2)
-        self._kept = Kept(client.connection_pool, most=kept)
-        self._turns = asyncio.Semaphore(calls_max - kept)
+        self._turns = asyncio.Semaphore(calls_max)
         self._replicas_min = replicas_min
 
     async def call(self, *command: str | bytes | float) -> Any:
         """
         One command.
         """
-        return await self._in_turn(partial(self._client.execute_command, *command))
+        return self._shaped(command, await self._in_turn(partial(self._kept.ask, *command)))
 
     async def everywhere(self, *command: str | bytes | float) -> list[Any]:
         """
@@ -79,14 +76,7 @@ class Valkey:
         """
         if self._replicas_min:
             return (await self.run_many([call]))[0]
-        with _surprises():
-            return await within(self._timeout_seconds, self._run_one(call), what="Valkey")
-
-    async def _run_one(self, call: ScriptCall) -> Any:
-        if self._kept.ready:
-            return await call.script.run(self._kept.ask, call.keys, call.args)
-        async with self._turns:
-            return await call.script.run(self._client.execute_command, call.keys, call.args)
+        return await self._in_turn(partial(call.script.run, self._kept.ask, call.keys, call.args))
 
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
@@ -112,10 +102,8 @@ class Valkey:
         replies: list[Any] = []
         heard = _heard(beside, self._replicas_min, self._timeout_seconds) if beside and self._replicas_min else ()
         for start in range(0, len(commands), PIPELINE_MAX):
-            pipeline = self._client.pipeline(transaction=False)
-            for command in (*commands[start : start + PIPELINE_MAX], *heard):
-                pipeline.execute_command(*command)
-            answers = await self._in_turn(partial(pipeline.execute, raise_on_error=False))
+            some = (*commands[start : start + PIPELINE_MAX], *heard)
+            answers = list(map(self._shaped, some, await self._in_turn(partial(self._kept.ask_together, some))))
             replies += self._if_heard(answers) if heard else answers
         return replies
 
@@ -125,6 +113,13 @@ class Valkey:
             return of_commands
         unknown = f"{count!r} replicas of {self._replicas_min} have heard of it"
         return [one if isinstance(one, RedisError) else Retryable(unknown) for one in of_commands]
+
+    def _shaped(self, command: Command, reply: Any) -> Any:
+        """
+        A reply as redis-py shows it.
+        """
+        shape = self._shapes.get(str(command[0]))
+        return reply if shape is None or isinstance(reply, Exception) else shape(reply)
 
     async def _in_turn(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         async def asked() -> Any:

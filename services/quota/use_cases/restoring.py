@@ -11,6 +11,7 @@ nothing is thrown away before the partition is opened.
 import asyncio
 import dataclasses
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from services.quota.use_cases.clearing import told_last
 log = get_logger(__name__)
 LOOK_SECONDS: Final = 0.2
 SAY_EVERY: Final = 100_000
+WRITES_AT_ONCE: Final = 3
+"""More than Valkey has in hand, so that neither waits for the other; few, because each is half a megabyte and more."""
 MARK: Final = "rebuild:"
 ACTIVE: Final = ("held", "confirmed")
 
@@ -154,24 +157,23 @@ class Restoring:
 
     async def _load(self, chunks: AsyncIterator[str]) -> None:
         """
-        While one chunk is on its way to Valkey the next is read.
+        While some chunks are on their way to Valkey the next is read.
         """
-        writing: asyncio.Task[None] | None = None
+        writing: deque[asyncio.Task[None]] = deque()
         said = 0
         async for lines in chunks:
             batch = self._restored.read(lines)
             if self._there:
                 for key in batch[::2]:
                     self._there.pop(str(key), None)
-            if writing is not None:
-                await writing
-            writing = asyncio.create_task(self._restores.write(batch))
+            if len(writing) == WRITES_AT_ONCE:
+                await writing.popleft()
+            writing.append(asyncio.create_task(self._restores.write(batch)))
             await asyncio.sleep(0)
             if self._restored.bookings - said >= SAY_EVERY:
                 said = self._restored.bookings
                 self._tell(f"{said:,} bookings read and written")
-        if writing is not None:
-            await writing
+        await asyncio.gather(*writing)
         if self._restored.announced_bookings != self._restored.bookings:
             raise RebuildRefused(
                 f"the snapshot is not whole: {self._restored.bookings} bookings of {self._restored.announced_bookings}"
