@@ -1,10 +1,11 @@
 """
 Whether a reservation costs more when millions have been made: CPU of worker and Valkey with 1,000 holds and with 10 M.
 
-Called by the bench on the stand's second Valkey, which writes nothing down: rewriting
-gigabytes of append-only file is not what is asked here. The worker makes one hold; the
-others are laid down as copies of it under other ids, key by key, with the books of their
-slots, so that every record is as the product writes it.
+Called by the bench. Two workers on Valkeys that write nothing down (rewriting gigabytes of
+append-only file is not what is asked here) are asked in turn, one with few holds and one
+with many, so that faster and slower minutes of the machine are the same for both. The
+worker makes one hold; the others are laid down as copies of it under other ids, key by
+key, with the books of their slots, so that every record is as the product writes it.
 """
 
 import asyncio
@@ -23,18 +24,38 @@ from loadtests.bench.report import Report
 from loadtests.bench.scale import Scale
 from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, PER_SECOND_MAX, summary
 from loadtests.ratio.processor import cpu_seconds
-from loadtests.ratio.stand import Stand
+from loadtests.ratio.stand import Stand, without_a_file
 from ops.errors import StackError
 from services.quota.keys import Keys
 
-WORKER: Final = "quota-memory"
-STORE: Final = "valkey-memory"
 FEW: Final = 1_000
 CHUNK: Final = 2_000
 """Records laid down in one call: a few milliseconds."""
 PROGRESS_HOLDS: Final = 1_000_000
 LOADER: Final = Path(__file__).with_name("load-3.lua")
 _ID: Final = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Pair:
+    """
+    A worker and its Valkey.
+    """
+
+    name: str
+
+    @property
+    def worker(self) -> str:
+        return f"quota-{self.name}"
+
+    @property
+    def store(self) -> str:
+        return f"valkey-{self.name}"
+
+
+FEW_HELD: Final = _Pair("few")
+MANY_HELD: Final = _Pair("memory")
+"""The stand has it anyway."""
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -81,33 +102,34 @@ async def play(stand: Stand, scale: Scale, report: Report, *, holds: int) -> Non
     """
     A few, many, and what a reservation costs with each.
     """
+    await without_a_file(stand, FEW_HELD.name)
     model = await _model(stand)
-    memory_before = await books.trimmed_memory(stand, STORE)
-    laid = await _lay_down(stand, model, first=0, until=FEW, report=report)
-    few = await _cost(stand, scale, report, holds=FEW)
+    await _lay_down(stand, FEW_HELD, model, holds=FEW, report=report)
+    memory_before = await books.trimmed_memory(stand, MANY_HELD.store)
     began = asyncio.get_running_loop().time()
-    laid = await _lay_down(stand, model, first=laid, until=holds, report=report)
+    await _lay_down(stand, MANY_HELD, model, holds=holds, report=report)
     seconds = asyncio.get_running_loop().time() - began
-    memory = await books.trimmed_memory(stand, STORE) - memory_before
-    many = await _cost(stand, scale, report, holds=laid)
-    await _check(stand, at_least=laid)
-    report.keep("growth", holds=laid, few_us=few, many_us=many, load_seconds=seconds, bytes=memory)
-    report.set(cpu_growth_10m=many / few, growth_holds=laid, bytes_per_hold_of_many=memory / laid)
+    memory = await books.trimmed_memory(stand, MANY_HELD.store) - memory_before
+    few, many = await _costs(stand, scale, report)
+    await _check(stand, at_least=holds)
+    growth = statistics.median(more / less for less, more in zip(few, many, strict=True))
+    report.keep("growth", holds=holds, few_us=few, many_us=many, load_seconds=seconds, bytes=memory)
+    report.set(cpu_growth_10m=growth, growth_holds=holds, bytes_per_hold_of_many=memory / holds)
     report.say(
-        f"growth: {few:.1f} µs with {FEW:,} holds, {many:.1f} µs with {laid:,}: {many / few:.3f};"
-        f" {memory / laid:.0f} bytes per hold"
+        f"growth: {statistics.median(few):.1f} µs with {FEW:,} holds, {statistics.median(many):.1f} µs with {holds:,};"
+        f" {growth:.3f} round by round; {memory / holds:.0f} bytes per hold"
     )
 
 
 async def _model(stand: Stand) -> _Model:
     asks = deque(stand.people.with_passes(stand.slots[:1], 1))
-    async with lines(stand.port_of[WORKER], 1) as on:
+    async with lines(stand.port_of[FEW_HELD.worker], 1) as on:
         seen = await closed_loop(on, asks, seconds=1.0, bodies=True)
     if seen.count(HELD) != 1:
         raise StackError(f"no hold to copy: {seen.example.decode(errors='replace')}")
     held = msgspec.json.decode(seen.bodies[0], type=_Held)
     account = held.person_ids[0][-_ID:]
-    async with books.store(stand, STORE) as (client, keys):
+    async with books.store(stand, FEW_HELD.store) as (client, keys):
         hold = await client.get(keys.hold(held.slot_id, held.reservation_id))
         claims = await client.get(keys.claims(f"acc_{account}"))
     return _Model(
@@ -119,15 +141,15 @@ async def _model(stand: Stand) -> _Model:
     )
 
 
-async def _lay_down(stand: Stand, model: _Model, *, first: int, until: int, report: Report) -> int:
+async def _lay_down(stand: Stand, pair: _Pair, model: _Model, *, holds: int, report: Report) -> None:
     """
-    Records `first` to `until`, evenly over the slots. Returns how many there are.
+    So many records, evenly over the slots.
     """
-    said = first
-    async with books.store(stand, STORE) as (client, keys):
+    said = 0
+    async with books.store(stand, pair.store) as (client, keys):
         script = client.register_script(LOADER.read_text())
-        done = first
-        for slot_id, count in _shares(stand.slots, until - first):
+        done = 0
+        for slot_id, count in _shares(stand.slots, holds):
             hold, claims = model.of_slot(slot_id)
             for at in range(0, count, CHUNK):
                 size = min(CHUNK, count - at)
@@ -142,7 +164,6 @@ async def _lay_down(stand: Stand, model: _Model, *, first: int, until: int, repo
             if done - said >= PROGRESS_HOLDS:
                 report.say(f"growth: {done:,} holds laid down")
                 said = done
-    return done
 
 
 def _shares(slot_ids: list[str], total: int) -> Iterator[tuple[str, int]]:
@@ -164,38 +185,41 @@ def _claims_prefix(keys: Keys, model: _Model) -> str:
     return keys.claims(account_id).replace(tag, "{c%02d}")[:-_ID]
 
 
-async def _cost(stand: Stand, scale: Scale, report: Report, *, holds: int) -> float:
+async def _costs(stand: Stand, scale: Scale, report: Report) -> tuple[list[float], list[float]]:
     """
-    Microseconds of CPU a reservation takes of worker and Valkey together, the median of rounds.
+    Microseconds of CPU a reservation takes of worker and Valkey together, round by round: with few holds, with many.
     """
-    costs: list[float] = []
-    async with lines(stand.port_of[WORKER], PEAK_CONNECTIONS[0]) as on:
-        for number in range(1 + scale.growth_rounds):
-            supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
-            before = _clocks(stand)
-            seen = await closed_loop(on, supply, seconds=scale.growth_seconds)
-            after = _clocks(stand)
-            if set(seen.statuses) != {str(HELD)}:
-                raise StackError(f"expected {HELD} only, got {seen.statuses}")
-            used = [(now - then) / seen.count(HELD) * 1e6 for now, then in zip(after, before, strict=True)]
-            report.keep(
-                "growth_round", holds=holds, number=number, worker_us=used[0], valkey_us=used[1], **summary(seen)
-            )
-            # The first round warms up.
-            costs += [sum(used)] if number else []
-            report.say(f"growth, {holds:,} holds: worker {used[0]:.1f} µs  Valkey {used[1]:.1f} µs")
-    return statistics.median(costs)
+    costs: dict[_Pair, list[float]] = {FEW_HELD: [], MANY_HELD: []}
+    for number in range(1 + scale.growth_rounds):
+        for pair, found in costs.items():
+            found.append(await _cost(stand, scale, report, pair, number=number))
+    # The first round warms up.
+    return costs[FEW_HELD][1:], costs[MANY_HELD][1:]
 
 
-def _clocks(stand: Stand) -> tuple[float, float]:
-    return cpu_seconds(stand.pid_of(WORKER)), cpu_seconds(stand.pid_of(STORE))
+async def _cost(stand: Stand, scale: Scale, report: Report, pair: _Pair, *, number: int) -> float:
+    supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
+    async with lines(stand.port_of[pair.worker], PEAK_CONNECTIONS[0]) as on:
+        before = _clocks(stand, pair)
+        seen = await closed_loop(on, supply, seconds=scale.growth_seconds)
+        after = _clocks(stand, pair)
+    if set(seen.statuses) != {str(HELD)}:
+        raise StackError(f"expected {HELD} only, got {seen.statuses}")
+    worker, valkey = ((now - then) / seen.count(HELD) * 1e6 for now, then in zip(after, before, strict=True))
+    report.keep("growth_round", pair=pair.name, number=number, worker_us=worker, valkey_us=valkey, **summary(seen))
+    report.say(f"growth, {pair.worker}: worker {worker:.1f} µs  Valkey {valkey:.1f} µs")
+    return worker + valkey
+
+
+def _clocks(stand: Stand, pair: _Pair) -> tuple[float, float]:
+    return cpu_seconds(stand.pid_of(pair.worker)), cpu_seconds(stand.pid_of(pair.store))
 
 
 async def _check(stand: Stand, *, at_least: int) -> None:
     """
     What was laid down is in the books, and the books add up.
     """
-    kept = await books.books(stand, STORE, stand.slots)
+    kept = await books.books(stand, MANY_HELD.store, stand.slots)
     wrong = [one for one in kept if one["capacity"] != one["free"] + one["held"] + one["confirmed"] + one["withheld"]]
     if wrong or sum(one["held"] for one in kept) < at_least:
         raise StackError(f"the books do not show the holds that were laid down: {wrong[:1]}")

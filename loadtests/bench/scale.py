@@ -31,8 +31,8 @@ class Scale:
     """Within this time of the opening everybody has asked."""
     demand: float = 10.0
     """Wanted places per place."""
-    growth_rounds: int = 3
-    growth_seconds: float = 1.5
+    growth_rounds: int = 7
+    growth_seconds: float = 1.0
     holds: int = 10_000_000
     rebuilt: int = 1_000_000
 

@@ -40,7 +40,6 @@ from services.quota.use_cases.following import Following
 
 FREE_PLACES: Final = 1_000_000
 CONNECT_SECONDS: Final = 10.0
-WORKERS: Final = ("quota-fsync", "quota-memory", "bare", "redis-py", "row-lock")
 WORKERS_GRACE_SECONDS: Final = 10.0
 
 
@@ -55,13 +54,18 @@ class Stand:
     people: People
     slots: list[str]
     sold_out: list[str]
+    jwks_url: str = ""
     port_of: dict[str, int] = dataclasses.field(default_factory=dict)
     """By program: where it answers."""
+    workers: list[str] = dataclasses.field(default_factory=list)
+    """Programs that go before the stores do."""
 
     async def start(self, program: Program, *, core: int) -> None:
         """
         Run a program on a core until the stand ends.
         """
+        if core == self.cores.worker:
+            self.workers.append(program.name)
         supervisor = self.stack.supervisor
         supervisor.start(program)
         await supervisor.wait_ready(program.name, deadline_seconds=30.0)
@@ -91,13 +95,11 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
         slots, sold_out = places.slot_ids(offices), places.sold_out_ids(offices)
         made = Stand(stack=stack, cores=cores, people=People(passes, signer), slots=slots, sold_out=sold_out)
         made.port_of["valkey"] = stack.ports["VALKEY_PORT"]
-        await _start_memory(made)
-        for name in ("valkey", "valkey-memory"):
-            await _fill_valkey(made, name)
+        await _fill_valkey(made, "valkey")
         await _fill_postgres(made)
-        async with published(signer) as jwks_url:
-            await made.start(_quota(made, "quota-fsync", "valkey", FSYNC, jwks_url), core=cores.worker)
-            await made.start(_quota(made, "quota-memory", "valkey-memory", MEMORY, jwks_url), core=cores.worker)
+        async with published(signer) as made.jwks_url:
+            await made.start(_quota(made, "quota-fsync", "valkey", FSYNC), core=cores.worker)
+            await without_a_file(made, "memory")
             for name, url in (
                 ("bare", ""),
                 ("redis-py", _url(made, "valkey")),
@@ -108,16 +110,21 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
                 yield made
             finally:
                 # Before the stores: a worker without its store waits for it while it drains.
-                await stack.supervisor.stop(WORKERS, grace_seconds=WORKERS_GRACE_SECONDS)
+                await stack.supervisor.stop(made.workers, grace_seconds=WORKERS_GRACE_SECONDS)
 
 
-async def _start_memory(made: Stand) -> None:
-    folder = made.stack.state.data("valkey-memory")
-    port = ports.free_port(set(made.stack.ports.values()))
-    program = valkey.program(folder, port=port)
+async def without_a_file(made: Stand, name: str) -> None:
+    """
+    One more worker, `quota-<name>`, on a Valkey of its own that writes nothing down, `valkey-<name>`.
+    """
+    store = f"valkey-{name}"
+    folder = made.stack.state.data(store)
+    program = valkey.program(folder, port=_free_ports(made, 1)[0])
     config = folder / "valkey.conf"
     config.write_text(config.read_text().replace("appendonly yes", "appendonly no"))
-    await made.start(dataclasses.replace(program, name="valkey-memory"), core=made.cores.rest)
+    await made.start(dataclasses.replace(program, name=store), core=made.cores.rest)
+    await _fill_valkey(made, store)
+    await made.start(_quota(made, f"quota-{name}", store, MEMORY), core=made.cores.worker)
 
 
 def _url(made: Stand, name: str) -> str:
@@ -160,14 +167,14 @@ def _free_ports(made: Stand, count: int) -> list[int]:
     return found
 
 
-def _quota(made: Stand, name: str, store: str, durability: str, jwks_url: str) -> Program:
+def _quota(made: Stand, name: str, store: str, durability: str) -> Program:
     (service,) = services.chosen(["quota-api"])
     http_port, admin_port = _free_ports(made, 2)
     env = {
         **made.stack.env,
         "VALKEY_URL": _url(made, store),
         "VALKEY_DURABILITY": durability,
-        "JWKS_URL": jwks_url,
+        "JWKS_URL": made.jwks_url,
     }
     drawn = {service.http_variable: http_port, service.admin_variable: admin_port}
     program = services.program(service, python=sys.executable, env=env, ports=drawn)

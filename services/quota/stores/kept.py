@@ -63,9 +63,15 @@ async def _look_at(connection: AbstractConnection) -> None:
     """
     Make it anew if it was hung up on, or has something in it that nobody waits for.
     """
-    if not connection.is_connected or await connection.can_read():
-        await connection.disconnect(nowait=True)
+    if connection.is_connected and not await connection.can_read():
+        return
+    await connection.disconnect(nowait=True)
+    try:
         await connection.connect()  # type: ignore[no-untyped-call]  # likewise
+    except BaseException:
+        # Half greeted: what comes over it yet is nobody's.
+        await connection.disconnect(nowait=True)
+        raise
 
 
 async def _reply_of(connection: AbstractConnection) -> Any:
