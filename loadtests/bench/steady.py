@@ -12,6 +12,7 @@ import itertools
 import random
 import re
 import statistics
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
@@ -21,7 +22,7 @@ from loadtests.bench.crowd import look, poisson
 from loadtests.bench.generator import Seen, closed_loop, lines, open_loop
 from loadtests.bench.report import Report
 from loadtests.bench.scale import Scale
-from loadtests.ratio.processor import cpu_seconds
+from loadtests.ratio.processor import cpu_seconds, stolen_seconds
 from loadtests.ratio.scenarios import sell_out
 from loadtests.ratio.stand import Stand
 from ops.errors import StackError
@@ -107,24 +108,33 @@ class Steady:
         A bare POST is asked as often beside it: what of the latency is the machine's.
         """
         await self.measure_peak()
-        halves, bare = list[Seen](), list[Seen]()
+        halves, bare, stolen = list[Seen](), list[Seen](), list[float]()
         for number in range(self.scale.half_rounds):
             rate = await self._peak_now(max(PEAK_CONNECTIONS)) / 2
+            before = self._stolen(), time.monotonic()
             seen = await self._at(rate, WORKER)
-            self._keep("half_peak", seen, rate=rate, round=number)
+            stolen.append((self._stolen() - before[0]) / (time.monotonic() - before[1]))
+            self._keep("half_peak", seen, rate=rate, round=number, stolen=stolen[-1])
             halves.append(seen)
             bare.append(await self._at(rate, GAUGE))
             self.report.say(
                 f"half peak, {rate:,.0f}/s: p50 {seen.p_ms(50):.2f}  p99 {seen.p_ms(99):.2f}"
                 f"  p99.9 {seen.p_ms(99.9):.2f} ms;"
                 f" generator late by p50 {seen.lag_ms(50):.2f}  p99 {seen.lag_ms(99):.2f} ms"
-                f"; longest silence {seen.silence_ms:.0f} ms"
+                f"; longest silence {seen.silence_ms:.0f} ms; the host took {stolen[-1]:.1%}"
             )
         self.report.set(
+            stolen_at_half_peak=statistics.median(stolen),
             p99_ms_at_half_peak=statistics.median(seen.p_ms(99) for seen in halves),
             p50_ms_at_half_peak=statistics.median(seen.p_ms(50) for seen in halves),
             bare_p99_ms_at_that_rate=statistics.median(seen.p_ms(99) for seen in bare),
         )
+
+    def _stolen(self) -> float:
+        """
+        Seconds the host has kept from a core of ours, the mean of both.
+        """
+        return statistics.mean(stolen_seconds(core) for core in (self.stand.cores.worker, self.stand.cores.rest))
 
     async def _at(self, rate: float, worker: str) -> Seen:
         """

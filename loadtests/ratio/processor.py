@@ -8,12 +8,15 @@ import dataclasses
 import os
 import platform
 from pathlib import Path
+from typing import Final
 
 from ops.errors import StackError
 
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _UTIME = 11
 """Place of utime among the fields after the program's name; stime is the next."""
+_TIMES_OF_A_CORE: Final = 8
+"""user, nice, system, idle, iowait, irq, softirq, steal."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +61,22 @@ def core_seconds(core: int) -> float:
     """
     How long a core has worked so far, for whomever.
     """
+    user, nice, system, _, _, irq, softirq, _ = _ticks(core)
+    return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
+
+
+def stolen_seconds(core: int) -> float:
+    """
+    How long a core had work and the host did not let it.
+    """
+    return _ticks(core)[-1] / _TICKS_PER_SECOND
+
+
+def _ticks(core: int) -> list[int]:
     for line in Path("/proc/stat").read_text().splitlines():
         name, *ticks = line.split()
         if name == f"cpu{core}":
-            user, nice, system, _, _, irq, softirq = map(int, ticks[:7])
-            return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
+            return [int(one) for one in ticks[:_TIMES_OF_A_CORE]]
     raise StackError(f"/proc/stat does not know core {core}")
 
 
