@@ -54,7 +54,7 @@ async def rebuild(
     waiting = ("--wait", f"{wait_seconds:g}")
     lines = await _piped(
         ("snapshot", "--out", "-", "--recorded", "-", *waiting),
-        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else waiting)),
+        ("restore", "-", *chosen, *(("--dry-run",) if dry_run else ("--stop", *waiting))),
         stops=not dry_run,
         env=env,
         say=say,

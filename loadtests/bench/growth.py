@@ -12,7 +12,7 @@ import asyncio
 import dataclasses
 import statistics
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from loadtests.bench.report import Report
 from loadtests.bench.scale import Scale
 from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, PER_SECOND_MAX, summary
 from loadtests.ratio.processor import cpu_seconds
-from loadtests.ratio.stand import Stand, without_a_file
+from loadtests.ratio.stand import UNWRITTEN, Pair, Stand, pair_of, without_a_file
 from ops.errors import StackError
 from services.quota.keys import Keys
 
@@ -34,28 +34,6 @@ CHUNK: Final = 2_000
 PROGRESS_HOLDS: Final = 1_000_000
 LOADER: Final = Path(__file__).with_name("load-3.lua")
 _ID: Final = 32
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Pair:
-    """
-    A worker and its Valkey.
-    """
-
-    name: str
-
-    @property
-    def worker(self) -> str:
-        return f"quota-{self.name}"
-
-    @property
-    def store(self) -> str:
-        return f"valkey-{self.name}"
-
-
-FEW_HELD: Final = _Pair("few")
-MANY_HELD: Final = _Pair("memory")
-"""The stand has it anyway."""
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -102,16 +80,16 @@ async def play(stand: Stand, scale: Scale, report: Report, *, holds: int) -> Non
     """
     A few, many, and what a reservation costs with each.
     """
-    await without_a_file(stand, FEW_HELD.name)
-    model = await _model(stand)
-    await _lay_down(stand, FEW_HELD, model, holds=FEW, report=report)
-    memory_before = await books.trimmed_memory(stand, MANY_HELD.store)
+    few_held, many_held = await without_a_file(stand, "few"), pair_of(UNWRITTEN)
+    model = await _model(stand, few_held)
+    await _lay_down(stand, few_held, model, holds=FEW, report=report)
+    memory_before = await books.trimmed_memory(stand, many_held.store)
     began = asyncio.get_running_loop().time()
-    await _lay_down(stand, MANY_HELD, model, holds=holds, report=report)
+    await _lay_down(stand, many_held, model, holds=holds, report=report)
     seconds = asyncio.get_running_loop().time() - began
-    memory = await books.trimmed_memory(stand, MANY_HELD.store) - memory_before
-    few, many = await _costs(stand, scale, report)
-    await _check(stand, at_least=holds)
+    memory = await books.trimmed_memory(stand, many_held.store) - memory_before
+    few, many = await _costs(stand, scale, report, (few_held, many_held))
+    await _check(stand, many_held, at_least=holds)
     growth = statistics.median(more / less for less, more in zip(few, many, strict=True))
     report.keep("growth", holds=holds, few_us=few, many_us=many, load_seconds=seconds, bytes=memory)
     report.set(cpu_growth_10m=growth, growth_holds=holds, bytes_per_hold_of_many=memory / holds)
@@ -121,15 +99,15 @@ async def play(stand: Stand, scale: Scale, report: Report, *, holds: int) -> Non
     )
 
 
-async def _model(stand: Stand) -> _Model:
+async def _model(stand: Stand, pair: Pair) -> _Model:
     asks = deque(stand.people.with_passes(stand.slots[:1], 1))
-    async with lines(stand.port_of[FEW_HELD.worker], 1) as on:
+    async with lines(stand.port_of[pair.worker], 1) as on:
         seen = await closed_loop(on, asks, seconds=1.0, bodies=True)
     if seen.count(HELD) != 1:
         raise StackError(f"no hold to copy: {seen.example.decode(errors='replace')}")
     held = msgspec.json.decode(seen.bodies[0], type=_Held)
     account = held.person_ids[0][-_ID:]
-    async with books.store(stand, FEW_HELD.store) as (client, keys):
+    async with books.store(stand, pair.store) as (client, keys):
         hold = await client.get(keys.hold(held.slot_id, held.reservation_id))
         claims = await client.get(keys.claims(f"acc_{account}"))
     return _Model(
@@ -141,7 +119,7 @@ async def _model(stand: Stand) -> _Model:
     )
 
 
-async def _lay_down(stand: Stand, pair: _Pair, model: _Model, *, holds: int, report: Report) -> None:
+async def _lay_down(stand: Stand, pair: Pair, model: _Model, *, holds: int, report: Report) -> None:
     """
     So many records, evenly over the slots.
     """
@@ -185,19 +163,19 @@ def _claims_prefix(keys: Keys, model: _Model) -> str:
     return keys.claims(account_id).replace(tag, "{c%02d}")[:-_ID]
 
 
-async def _costs(stand: Stand, scale: Scale, report: Report) -> tuple[list[float], list[float]]:
+async def _costs(stand: Stand, scale: Scale, report: Report, pairs: Sequence[Pair]) -> list[list[float]]:
     """
-    Microseconds of CPU a reservation takes of worker and Valkey together, round by round: with few holds, with many.
+    Microseconds of CPU a reservation takes of worker and Valkey together, of each pair round by round.
     """
-    costs: dict[_Pair, list[float]] = {FEW_HELD: [], MANY_HELD: []}
-    for number in range(1 + scale.growth_rounds):
-        for pair, found in costs.items():
-            found.append(await _cost(stand, scale, report, pair, number=number))
+    rounds = [
+        [await _cost(stand, scale, report, pair, number=number) for pair in pairs]
+        for number in range(1 + scale.growth_rounds)
+    ]
     # The first round warms up.
-    return costs[FEW_HELD][1:], costs[MANY_HELD][1:]
+    return [list(costs) for costs in zip(*rounds[1:], strict=True)]
 
 
-async def _cost(stand: Stand, scale: Scale, report: Report, pair: _Pair, *, number: int) -> float:
+async def _cost(stand: Stand, scale: Scale, report: Report, pair: Pair, *, number: int) -> float:
     supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
     async with lines(stand.port_of[pair.worker], PEAK_CONNECTIONS[0]) as on:
         before = _clocks(stand, pair)
@@ -206,20 +184,20 @@ async def _cost(stand: Stand, scale: Scale, report: Report, pair: _Pair, *, numb
     if set(seen.statuses) != {str(HELD)}:
         raise StackError(f"expected {HELD} only, got {seen.statuses}")
     worker, valkey = ((now - then) / seen.count(HELD) * 1e6 for now, then in zip(after, before, strict=True))
-    report.keep("growth_round", pair=pair.name, number=number, worker_us=worker, valkey_us=valkey, **summary(seen))
+    report.keep("growth_round", worker=pair.worker, number=number, worker_us=worker, valkey_us=valkey, **summary(seen))
     report.say(f"growth, {pair.worker}: worker {worker:.1f} µs  Valkey {valkey:.1f} µs")
     return worker + valkey
 
 
-def _clocks(stand: Stand, pair: _Pair) -> tuple[float, float]:
+def _clocks(stand: Stand, pair: Pair) -> tuple[float, float]:
     return cpu_seconds(stand.pid_of(pair.worker)), cpu_seconds(stand.pid_of(pair.store))
 
 
-async def _check(stand: Stand, *, at_least: int) -> None:
+async def _check(stand: Stand, pair: Pair, *, at_least: int) -> None:
     """
     What was laid down is in the books, and the books add up.
     """
-    kept = await books.books(stand, MANY_HELD.store, stand.slots)
+    kept = await books.books(stand, pair.store, stand.slots)
     wrong = [one for one in kept if one["capacity"] != one["free"] + one["held"] + one["confirmed"] + one["withheld"]]
     if wrong or sum(one["held"] for one in kept) < at_least:
         raise StackError(f"the books do not show the holds that were laid down: {wrong[:1]}")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from redis.asyncio import Redis
@@ -39,8 +39,26 @@ from services.quota.stores.valkey import Valkey
 from services.quota.use_cases.following import Following
 
 FREE_PLACES: Final = 1_000_000
+UNWRITTEN: Final = "memory"
+"""The pair without a file that is always there."""
 CONNECT_SECONDS: Final = 10.0
 WORKERS_GRACE_SECONDS: Final = 10.0
+
+
+class Pair(NamedTuple):
+    """
+    A worker of quota's api and its Valkey, by their names.
+    """
+
+    worker: str
+    store: str
+
+
+def pair_of(name: str) -> Pair:
+    """
+    What they are called that write nothing down.
+    """
+    return Pair(worker=f"quota-{name}", store=f"valkey-{name}")
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -99,7 +117,7 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
         await _fill_postgres(made)
         async with published(signer) as made.jwks_url:
             await made.start(_quota(made, "quota-fsync", "valkey", FSYNC), core=cores.worker)
-            await without_a_file(made, "memory")
+            await without_a_file(made, UNWRITTEN)
             for name, url in (
                 ("bare", ""),
                 ("redis-py", _url(made, "valkey")),
@@ -113,18 +131,19 @@ async def stand(folder: Path, *, offices: int, say: Callable[[str], None]) -> As
                 await stack.supervisor.stop(made.workers, grace_seconds=WORKERS_GRACE_SECONDS)
 
 
-async def without_a_file(made: Stand, name: str) -> None:
+async def without_a_file(made: Stand, name: str) -> Pair:
     """
-    One more worker, `quota-<name>`, on a Valkey of its own that writes nothing down, `valkey-<name>`.
+    One more worker on a Valkey of its own that writes nothing down.
     """
-    store = f"valkey-{name}"
-    folder = made.stack.state.data(store)
+    pair = pair_of(name)
+    folder = made.stack.state.data(pair.store)
     program = valkey.program(folder, port=_free_ports(made, 1)[0])
     config = folder / "valkey.conf"
     config.write_text(config.read_text().replace("appendonly yes", "appendonly no"))
-    await made.start(dataclasses.replace(program, name=store), core=made.cores.rest)
-    await _fill_valkey(made, store)
-    await made.start(_quota(made, f"quota-{name}", store, MEMORY), core=made.cores.worker)
+    await made.start(dataclasses.replace(program, name=pair.store), core=made.cores.rest)
+    await _fill_valkey(made, pair.store)
+    await made.start(_quota(made, pair.worker, pair.store, MEMORY), core=made.cores.worker)
+    return pair
 
 
 def _url(made: Stand, name: str) -> str:

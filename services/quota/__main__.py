@@ -50,7 +50,10 @@ def _add_rebuild(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     stop = commands.add_parser("stop", help=rebuild.stop.__doc__)
     restore = commands.add_parser("restore", help=rebuild.restore.__doc__)
     restore.add_argument("file", type=Path, help="booking's snapshot; - is standard input")
-    restore.add_argument("--mark", default="", help="as `stop` has said it; without one it stops them itself")
+    restore.add_argument("--mark", default="", help="as `stop` has said it before the snapshot was taken")
+    restore.add_argument(
+        "--stop", action="store_true", help="stop them first; only before a snapshot that waits for it"
+    )
     restore.add_argument("--dry-run", action="store_true", help="compare, and write nothing")
     for command in (stop, restore):
         command.add_argument("--wait", type=float, default=10.0, help="seconds the relay has to tell what it has not")
@@ -67,9 +70,8 @@ def _stop(given: argparse.Namespace) -> None:
 
 def _restore(given: argparse.Namespace) -> None:
     settings = _settings_for(given.partition)
-    if not given.mark and not given.dry_run and str(given.file) != "-":
-        # A file was written before: of a moment at which they may still have sold.
-        sys.exit("not restored: --mark is needed, as `stop` has said it before the snapshot was taken")
+    if bool(given.mark) + given.stop + given.dry_run != 1:
+        sys.exit("not restored: it takes one of --mark (as `stop` has said it), --stop and --dry-run")
     work = rebuild.restore(
         settings,
         given.file,

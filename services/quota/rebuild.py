@@ -69,7 +69,7 @@ async def restore(
     dry_run: bool,
 ) -> int:
     """
-    Rebuild from a snapshot, `-` being standard input; without a mark stop first. Returns how many differences are left.
+    Rebuild from a snapshot, `-` being standard input; stop first if nobody has. Returns how many differences are left.
     """
     began = time.monotonic()
     # A million tuples come and go without a cycle among them; looking for one costs a third of the time.
