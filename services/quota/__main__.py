@@ -70,8 +70,8 @@ def _stop(given: argparse.Namespace) -> None:
 
 def _restore(given: argparse.Namespace) -> None:
     settings = _settings_for(given.partition)
-    if bool(given.mark) + given.stop + given.dry_run != 1:
-        sys.exit("not restored: it takes one of --mark (as `stop` has said it), --stop and --dry-run")
+    if bool(given.mark) == given.stop and not given.dry_run:
+        sys.exit("not restored: it takes --mark, as `stop` has said it, or --stop")
     work = rebuild.restore(
         settings,
         given.file,
