@@ -31,6 +31,7 @@ class Slot(msgspec.Struct, frozen=True):
     date: str
     channel: str
     state: str
+    capacity: int
     free: int
     opens_at: str
 
@@ -46,7 +47,7 @@ class Office(msgspec.Struct, frozen=True):
 
 async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> list[Slot]:
     """
-    Online slots of one coming day in offices drawn by lot, `places_wanted` at most in sum.
+    Online slots of one untouched day in offices drawn by lot, `places_wanted` at most in sum.
 
     An office larger than its share of what is left is passed over until there are `OFFICES_MIN`.
     """
@@ -54,6 +55,8 @@ async def choose(road: Street, *, places_wanted: int, rng: random.Random) -> lis
     office_ids = [office["office_id"] for office in listed]
     rng.shuffle(office_ids)
     days = [day for office_id in office_ids if (day := await first_day(road, office_id))]
+    if not days:
+        raise StackError("somebody has a place on every coming day of every office; `antrean reset` begins anew")
     sums = itertools.accumulate(sorted(places_of(day) for day in days))
     missing = min(OFFICES_MIN, sum(places <= places_wanted for places in sums))
     if missing == 0:
@@ -135,14 +138,18 @@ def places_of(slots: Sequence[Slot]) -> int:
 
 async def first_day(road: Street, office_id: str) -> list[Slot]:
     """
-    The online slots of an office's first coming day, once quota knows them.
+    The `untouched_day` of an office, once quota knows its slots.
     """
-    return _first_day(await _wait_for_slots(road, office_id))
+    return untouched_day(await _wait_for_slots(road, office_id))
 
 
-def _first_day(office: Office) -> list[Slot]:
+def untouched_day(office: Office) -> list[Slot]:
+    """
+    The online slots of an office's first coming day of which nobody has a place. A resumed stack knows earlier crowds.
+    """
     online = [slot for slot in office.slots if slot.channel == "online" and slot.state != "closed"]
-    first = min((slot.date for slot in online), default="")
+    touched = {slot.date for slot in online if slot.free < slot.capacity}
+    first = min({slot.date for slot in online} - touched, default="")
     return [slot for slot in online if slot.date == first]
 
 

@@ -7,6 +7,7 @@ so each test here looks for its own lie only.
 
 import asyncio
 import email.message
+import random
 from pathlib import Path
 
 import aiosmtplib
@@ -25,7 +26,9 @@ from ops.audit.evidence import Evidence
 from ops.audit.findings import Kind, Store
 from ops.audit.run import audit
 from ops.background import BackgroundStack
+from ops.release.offer import choose
 from ops.release.run import Played, Script, play
+from ops.release.street import street
 from services.quota.domain.records import packed, slot_books
 from services.quota.keys import Keys
 
@@ -78,6 +81,20 @@ def test_a_release_ends_with_every_place_accounted_for(release: tuple[Played, Ev
     assert played.tally.refused["sold_out"] > 0
     assert played.tally.refused["account_already_reserved"] > 0
     assert played.tally.replayed > 0
+
+
+async def test_a_release_after_this_one_opens_what_this_one_left_alone(
+    release: tuple[Played, Evidence], stack: BackgroundStack
+) -> None:
+    """
+    `make run` on a resumed stack plays again: no slot of its is one that somebody here has a place of.
+    """
+    _, evidence = release
+    async with street(stack.env["PUBLIC_URL"]) as road:
+        next_offered = await choose(road, places_wanted=200, rng=random.Random(SMALL.seed))
+
+    assert next_offered
+    assert not {slot.slot_id for slot in next_offered} & {row.slot_id for row in evidence.bookings.values()}
 
 
 async def test_a_counter_changed_in_valkey_is_named(release: tuple[Played, Evidence], stack: BackgroundStack) -> None:
