@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.domain.limit import Limit
+from services.quota.stores.batching import CROWD
 from services.quota.stores.passes import Whole
 from services.quota.stores.steps import Outcome, SoldOut
 from services.quota.use_cases.reservations import Decides, ask_of
@@ -196,6 +197,48 @@ async def test_a_batch_is_bounded_and_so_are_the_writes_under_way(valkey: Any) -
     assert (8, 2) == (max(watched.sizes), watched.underway_most)
     assert len(watched.sizes) <= 100 // 8 + 4
     assert 100 == sum(watched.sizes)
+
+
+class _Stayed(_Watched):
+    """
+    Passes that do not leave before they are let go.
+    """
+
+    let_go: asyncio.Event
+
+    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+        self.sizes.append(len(asks))
+        await self.let_go.wait()
+        return await Whole.decide(self, asks)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "passes"),
+    [(CROWD, 1, [CROWD]), (CROWD, CROWD, [CROWD, CROWD]), (CROWD - 1, 1, [CROWD - 1, 1])],
+    ids=["few wait beside a crowd", "a crowd leaves beside a crowd", "few leave beside few"],
+)
+async def test_beside_a_crowd_a_pass_waits_until_it_is_one_itself(
+    valkey: Any, first: int, then: int, passes: list[int]
+) -> None:
+    """
+    With a lane free. When the crowd is back whoever waits leaves, however few, and everybody is answered.
+    """
+    room = room_of(valkey)
+    stayed = _Stayed(room.valkey, room.keys)
+    stayed.sizes, stayed.let_go = [], asyncio.Event()
+    await room.holds.apply([plan(SLOT, capacity=200)])
+    decider = room.batching(lanes=2, passes=stayed)
+
+    early = [decider.decide(ask()) for _ in range(first)]
+    await asyncio.sleep(0)
+    late = [decider.decide(ask()) for _ in range(then)]
+    await asyncio.sleep(0)
+    began = list(stayed.sizes)
+    stayed.let_go.set()
+    decisions = await asyncio.gather(*early, *late)
+
+    assert passes == began
+    assert first + then == len({one.seats for one in decisions if isinstance(one, Held)})
 
 
 async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_asked(room: Room, valkey: Any) -> None:

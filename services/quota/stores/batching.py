@@ -28,6 +28,8 @@ log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
 GATE_SHARE_MIN = 0.7
 """Of the time a sold-out slot may be refused from memory, at least so much is used."""
+CROWD = 32
+"""Asks. Beside so many under way a pass of fewer waits: two halves cost the store as many syncs as two wholes."""
 _LOOK_AGAIN_SECONDS = 0.001
 
 
@@ -53,9 +55,9 @@ class BatchingDecider:
     """
     Decides many asks at once.
 
-    A pass takes at most `batch_max` asks and begins as soon as one of `lanes` is free: the busier the store, the more
-    are in each. `limit` is told of every pass. Whoever has waited `wait_max_seconds` is told that nobody knows, and is
-    not begun any more.
+    A pass takes at most `batch_max` asks and begins as soon as one of `lanes` is free, beside a crowd once it is one
+    itself: the busier the store, the more are in each. `limit` is told of every pass. Whoever has waited
+    `wait_max_seconds` is told that nobody knows, and is not begun any more.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class BatchingDecider:
         Begin the next pass if anybody waits for one and a lane is free.
         """
         if self._beginning or not self._waiting or not self._lanes_free:
+            return
+        if len(self._deciding) >= CROWD > len(self._waiting):
             return
         # Its batch is taken when it runs, so that all who ask in this turn of the loop are in it. In a context of
         # its own: what the first asker's request has bound to it is not the others'.
