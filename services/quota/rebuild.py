@@ -21,9 +21,11 @@ from services.quota.keys import Keys
 from services.quota.settings import RebuildSettings
 from services.quota.stores.histories import Histories
 from services.quota.stores.opening import open_valkey
+from services.quota.stores.outbox import Position
 from services.quota.stores.restores import Restores
 from services.quota.stores.valkey import Valkey
 from services.quota.use_cases import restoring
+from services.quota.use_cases.clearing import told_last
 from services.quota.use_cases.comparing import compare
 from services.quota.use_cases.restoring import MARK, Report, Restoring
 
@@ -43,7 +45,10 @@ async def stop(settings: RebuildSettings, partitions: Sequence[int], *, patience
 
 async def _stop(
     settings: RebuildSettings, valkey: Valkey, keys: Keys, chosen: Sequence[int], patience_seconds: float
-) -> str:
+) -> tuple[str, dict[int, Position]]:
+    """
+    The mark, and what the snapshot has to have.
+    """
     mark = f"{MARK}{secrets.token_hex(8)}"
     told = await restoring.stop(
         Restores(valkey, keys),
@@ -56,7 +61,7 @@ async def _stop(
     )
     recorded = ",".join(f"{partition}:{at.epoch}:{at.seq}" for partition, at in sorted(told.items()))
     _out(json.dumps({"mark": mark, "recorded": recorded}))
-    return mark
+    return mark, told
 
 
 async def restore(
@@ -76,14 +81,17 @@ async def restore(
     gc.disable()
     async with _stores(settings) as (valkey, keys):
         restores, chosen = Restores(valkey, keys), _chosen(partitions, keys)
-        if not mark and not dry_run:
-            mark = await _stop(settings, valkey, keys, chosen, patience_seconds)
         with sys.stdin.buffer if str(snapshot) == "-" else snapshot.open("rb") as file:
             if dry_run:
                 report = await compare(restores, keys, chosen, chunks_of(file))
             else:
+                if mark:
+                    told = await told_last(settings.kafka, keys.partitions)
+                else:
+                    mark, told = await _stop(settings, valkey, keys, chosen, patience_seconds)
                 async with restores.unrewritten():
-                    report = await Restoring(restores, keys, chosen, mark=mark, say=_err).run(chunks_of(file))
+                    whole = Restoring(restores, keys, chosen, mark=mark, told=told, say=_err)
+                    report = await whole.run(chunks_of(file))
     _tell(report, seconds=time.monotonic() - began)
     return len(report.differences)
 

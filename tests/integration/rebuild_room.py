@@ -4,9 +4,10 @@ Quota and booking side by side on stores of a test's own: told by hand, hurt on 
 
 import dataclasses
 import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from contracts.envelope import Envelope
 from kernel.settings import ValkeySettings
@@ -17,7 +18,7 @@ from services.quota.domain.decisions import Ask, Held
 from services.quota.domain.facts import event_id, event_of
 from services.quota.rebuild import chunks_of
 from services.quota.stores.opening import open_valkey
-from services.quota.stores.outbox import START
+from services.quota.stores.outbox import START, Position
 from services.quota.stores.restores import Restores
 from services.quota.use_cases.restoring import Report, Restoring
 from tests.integration import booking_room
@@ -89,12 +90,19 @@ class House:
         await snapshotting.snapshot(self.booking.db, take)
         return lines.getvalue()
 
-    async def rebuild(self, snapshot: bytes | None = None, *, partitions: Iterable[int] = ALL) -> Report:
-        """Stop, restore, open."""
+    async def rebuild(
+        self,
+        snapshot: bytes | None = None,
+        *,
+        partitions: Iterable[int] = ALL,
+        told: Mapping[int, Position] = MappingProxyType({}),
+    ) -> Report:
+        """Stop, restore, open. Kafka was `told` so much, where that matters."""
         restores, chosen = self.restores, list(partitions)
         await restores.stop(chosen, MARK)
         lines = io.BytesIO(await self.snapshot() if snapshot is None else snapshot)
-        return await Restoring(restores, self.quota.keys, chosen, mark=MARK, say=print).run(chunks_of(lines))
+        whole = Restoring(restores, self.quota.keys, chosen, mark=MARK, told=told, say=print)
+        return await whole.run(chunks_of(lines))
 
     async def books(self) -> dict[str, dict[str, int]]:
         """Every slot's books in Valkey."""

@@ -14,6 +14,7 @@ from kernel.errors import Retryable
 from services.booking.use_cases import cancelling, snapshotting
 from services.quota.domain.decisions import Held
 from services.quota.rebuild import chunks_of
+from services.quota.stores.outbox import Position
 from services.quota.stores.restores import KEYS_PER_WRITE, Restores
 from services.quota.use_cases.comparing import compare
 from services.quota.use_cases.following import Following
@@ -152,7 +153,9 @@ async def test_the_second_of_two_rebuilds_at_once_wins(home: House) -> None:
     await restores.stop(ALL, MARK)
     await home.restores.stop(ALL, "rebuild:another")
     with pytest.raises(RebuildRefused, match="not stopped for this rebuild"):
-        await Restoring(restores, home.quota.keys, list(ALL), mark=MARK, say=print).run(chunks_of(io.BytesIO(snapshot)))
+        await Restoring(restores, home.quota.keys, list(ALL), mark=MARK, told={}, say=print).run(
+            chunks_of(io.BytesIO(snapshot))
+        )
 
     assert {"rebuild:another"} == set((await restores.marks(ALL)).values())
 
@@ -172,7 +175,7 @@ async def test_one_partition_is_rebuilt_while_the_others_sell(home: House) -> No
     await restores.stop([partition], MARK)
     sold_there = await home.quota.decider.decide(ask(there))
     snapshot = io.BytesIO(await home.snapshot())
-    report = await Restoring(restores, keys, [partition], mark=MARK, say=print).run(chunks_of(snapshot))
+    report = await Restoring(restores, keys, [partition], mark=MARK, told={}, say=print).run(chunks_of(snapshot))
 
     assert isinstance(sold_there, Held)
     assert (1, []) == (report.partitions, report.differences)
@@ -246,6 +249,32 @@ async def test_no_snapshot_before_everything_told_is_recorded(home: House) -> No
         await snapshotting.wait_until_recorded(home.booking.db, {(7, 1): 5}, patience_seconds=0)
     await home.record([home.booking.held(f"one{seq}", seats=(seq,), seq=seq) for seq in range(1, 6)])
     await snapshotting.wait_until_recorded(home.booking.db, {(7, 1): 5}, patience_seconds=0)
+
+
+async def test_an_older_snapshot_is_refused_and_a_newer_one_taken(home: House) -> None:
+    """
+    Places sold after it was taken would be sold again: nothing is written, nothing is sold, and it says what to do.
+    """
+    slot_id = (await home.public_slots())[0]
+    await home.take(1, slot_id)
+    await home.record(await home.untold())
+    older = await home.snapshot()
+    sold = await home.take(2, slot_id)
+    events = await home.untold()
+    await home.record(events)
+    told = {one.event.partition: Position(one.event.epoch, one.event.seq) for one in events}
+    partition = home.quota.keys.partition_of(slot_id)
+    at = told[partition]
+    await wiped(home)
+
+    with pytest.raises(RebuildRefused, match=f"--recorded {partition}:{at.epoch}:{at.seq}$"):
+        await home.rebuild(older, told=told)
+    assert [] == await home.seats_in_valkey()
+    assert "stopped" == getattr(await home.quota.decider.decide(ask(slot_id)), "why", None)
+
+    await home.rebuild(told=told)
+    assert await home.seats_in_postgres() == await home.seats_in_valkey()
+    assert list(sold.values()) == [(await home.quota.decider.decide(asked)).seats for asked in sold]
 
 
 async def test_late_events_of_the_old_epoch_are_recorded_where_the_place_is_free(home: House) -> None:

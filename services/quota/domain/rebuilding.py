@@ -94,6 +94,8 @@ class Restored:
         self._seats_of: dict[str, tuple[int, ...]] = {}
         self.tallies: dict[str, Tally] = {}
         self.epochs: dict[int, int] = {}
+        self.recorded: dict[tuple[int, int], int] = {}
+        """How far booking had come in each epoch of a partition."""
         self.asked_back: set[str] = set()
         """Holds whose holder has asked to give them back."""
         self.give_back: list[tuple[str, str, str]] = []
@@ -185,8 +187,9 @@ class Restored:
         elif fields[0] == "n":
             self._block(*fields[1:])
         elif fields[0] == "w":
-            partition, epoch = int(fields[1]), int(fields[2])
+            partition, epoch, seq = map(int, fields[1:])
             self.epochs[partition] = max(epoch, self.epochs.get(partition, 0))
+            self.recorded[partition, epoch] = seq
         elif fields[0] == END:
             self.announced_bookings = int(fields[1])
         else:

@@ -97,15 +97,25 @@ async def stop(
 
 class Restoring:
     """
-    One rebuild of some partitions.
+    One rebuild of some partitions, from a snapshot that has everything Kafka was `told` of them.
     """
 
-    def __init__(self, restores: Restores, keys: Keys, partitions: Sequence[int], *, mark: str, say: Say) -> None:
+    def __init__(
+        self,
+        restores: Restores,
+        keys: Keys,
+        partitions: Sequence[int],
+        *,
+        mark: str,
+        told: Mapping[int, Position],
+        say: Say,
+    ) -> None:
         self._restores = restores
         self._keys = keys
         self._partitions = partitions
         self._whole = len(partitions) == keys.partitions
         self._mark = mark
+        self._told = {partition: told[partition] for partition in partitions if partition in told}
         self._say = say
         self._began = time.monotonic()
         self._restored = restored_of(keys, partitions)
@@ -163,6 +173,7 @@ class Restoring:
         said = 0
         async for lines in chunks:
             batch = self._restored.read(lines)
+            self._refuse_older()
             if self._there:
                 for key in batch[::2]:
                     self._there.pop(str(key), None)
@@ -179,6 +190,22 @@ class Restoring:
                 f"the snapshot is not whole: {self._restored.bookings} bookings of {self._restored.announced_bookings}"
             )
         self._tell(f"{self._restored.bookings:,} bookings read and written, the snapshot is whole")
+
+    def _refuse_older(self) -> None:
+        """
+        Places sold after an older snapshot was taken would be sold again. It begins with how far it goes.
+        """
+        recorded = self._restored.recorded
+        missing = [
+            f"{partition}:{at.epoch}:{at.seq}"
+            for partition, at in sorted(self._told.items())
+            if recorded.get((partition, at.epoch), 0) < at.seq
+        ]
+        if missing:
+            raise RebuildRefused(
+                f"the snapshot is older than what Kafka was told of {len(missing)} partitions, such as {missing[0]}:"
+                f" take one with --recorded {','.join(missing)}"
+            )
 
     def _judge(self) -> list[Affected]:
         """
