@@ -59,8 +59,7 @@ async def _stop(
         total=keys.partitions,
         patience_seconds=patience_seconds,
     )
-    recorded = ",".join(f"{partition}:{at.epoch}:{at.seq}" for partition, at in sorted(told.items()))
-    _out(json.dumps({"mark": mark, "recorded": recorded}))
+    _out(json.dumps({"mark": mark, "recorded": restoring.spelled(told)}))
     return mark, told
 
 

@@ -199,17 +199,18 @@ async def test_a_batch_is_bounded_and_so_are_the_writes_under_way(valkey: Any) -
     assert 100 == sum(watched.sizes)
 
 
-class _Stayed(_Watched):
+class _Stayed(Whole):
     """
     Passes that do not leave before they are let go.
     """
 
+    sizes: list[int]
     let_go: asyncio.Event
 
     async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
         self.sizes.append(len(asks))
         await self.let_go.wait()
-        return await Whole.decide(self, asks)
+        return await super().decide(asks)
 
 
 @pytest.mark.parametrize(

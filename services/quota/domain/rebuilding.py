@@ -93,7 +93,6 @@ class Restored:
         # The same numbers are read again and again.
         self._seats_of: dict[str, tuple[int, ...]] = {}
         self.tallies: dict[str, Tally] = {}
-        self.epochs: dict[int, int] = {}
         self.recorded: dict[tuple[int, int], int] = {}
         """How far booking had come in each epoch of a partition."""
         self.asked_back: set[str] = set()
@@ -106,6 +105,12 @@ class Restored:
         self.bookings = 0
         self.announced_bookings: int | None = None
         """How many booking said there are: None while the end has not come."""
+
+    def epoch_of(self, partition: int) -> int:
+        """
+        The newest booking knows; 0 where it knows none.
+        """
+        return max((epoch for known, epoch in self.recorded if known == partition), default=0)
 
     def read(self, lines: str) -> Batch:
         """
@@ -188,7 +193,6 @@ class Restored:
             self._block(*fields[1:])
         elif fields[0] == "w":
             partition, epoch, seq = map(int, fields[1:])
-            self.epochs[partition] = max(epoch, self.epochs.get(partition, 0))
             self.recorded[partition, epoch] = seq
         elif fields[0] == END:
             self.announced_bookings = int(fields[1])

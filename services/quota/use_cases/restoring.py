@@ -196,15 +196,13 @@ class Restoring:
         Places sold after an older snapshot was taken would be sold again. It begins with how far it goes.
         """
         recorded = self._restored.recorded
-        missing = [
-            f"{partition}:{at.epoch}:{at.seq}"
-            for partition, at in sorted(self._told.items())
-            if recorded.get((partition, at.epoch), 0) < at.seq
-        ]
+        missing = {
+            partition: at for partition, at in self._told.items() if recorded.get((partition, at.epoch), 0) < at.seq
+        }
         if missing:
             raise RebuildRefused(
-                f"the snapshot is older than what Kafka was told of {len(missing)} partitions, such as {missing[0]}:"
-                f" take one with --recorded {','.join(missing)}"
+                f"the snapshot is older than what Kafka was told of {len(missing)} partitions:"
+                f" take one with --recorded {spelled(missing)}"
             )
 
     def _judge(self) -> list[Affected]:
@@ -265,7 +263,7 @@ class Restoring:
             code = await self._restores.reopen(
                 partition,
                 self._mark,
-                epoch_known=self._restored.epochs.get(partition, 0),
+                epoch_known=self._restored.epoch_of(partition),
                 facts=facts.get(partition, []),
             )
             if code is not ReopenCode.REOPENED:
@@ -307,6 +305,13 @@ class Restoring:
 
     def _tell(self, what: str) -> None:
         self._say(f"{time.monotonic() - self._began:7.1f} s  {what}")
+
+
+def spelled(told: Mapping[int, Position]) -> str:
+    """
+    As booking's `snapshot` wants to hear what it must have recorded.
+    """
+    return ",".join(f"{partition}:{at.epoch}:{at.seq}" for partition, at in sorted(told.items()))
 
 
 def restored_of(keys: Keys, partitions: Sequence[int]) -> Restored:
