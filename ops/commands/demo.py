@@ -121,6 +121,7 @@ def _table(played: Played, evidence: Evidence, figures: dict[str, object]) -> No
         **{f"refused: {code}": count for code, count in played.tally.refused.most_common()},
         "people wanting places": played.wanted,
         "answers replayed": played.tally.replayed,
+        "came too late": played.tally.too_late,
         "payments": len(evidence.payments),
         "mails": len(evidence.mails),
         "quota events": sum(len(events) for events in evidence.quota_events.values()),

@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 TIMEOUT_SECONDS = 10.0
+"""Without a word. Waiting for one of the crowd's connections does not count: a citizen has one of his own."""
 PATIENCE_SECONDS = 90.0
 DOUBTFUL = frozenset({429, 502, 503, 504})
 CONNECTIONS_MAX = 200
@@ -109,6 +110,6 @@ async def street(base_url: str) -> AsyncIterator[Street]:
     """
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX),
-        timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+        timeout=aiohttp.ClientTimeout(sock_connect=TIMEOUT_SECONDS, sock_read=TIMEOUT_SECONDS),
     ) as session:
         yield Street(session, base_url)

@@ -35,6 +35,8 @@ class Tally:
     paid: int = 0
     given_back: int = 0
     never_paid: int = 0
+    too_late: int = 0
+    """Wanted to give back what had ended for want of payment."""
     broken_promises: list[str] = dataclasses.field(default_factory=list)
     """Answers that contradict each other, in a sentence each."""
     acknowledged: dict[str, Acknowledged] = dataclasses.field(default_factory=dict)

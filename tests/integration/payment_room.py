@@ -96,6 +96,7 @@ class Room:
     signer: TokenSigner
     bank: TestBank
     banks: HttpBanks
+    reports: "Reports"
 
     async def hear(self, *events: tuple[str, Event]) -> None:
         """
@@ -276,6 +277,36 @@ def _public(key: RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+class Reports:
+    """
+    What the sandbox's bank has on its way to us.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+        self.sent = 0
+
+    def watch(self) -> aiohttp.TraceConfig:
+        """
+        Look at a session's requests.
+        """
+
+        async def begun(*_: object) -> None:
+            self.now += 1
+            self.sent += 1
+            self.most = max(self.most, self.now)
+
+        async def ended(*_: object) -> None:
+            self.now -= 1
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(begun)
+        trace.on_request_end.append(ended)
+        trace.on_request_exception.append(ended)
+        return trace
+
+
 @asynccontextmanager
 async def payment_room(dsn: str, *, client_key: str = "") -> AsyncIterator[Room]:
     """
@@ -286,13 +317,13 @@ async def payment_room(dsn: str, *, client_key: str = "") -> AsyncIterator[Room]
     signer = TokenSigner(signing_key(base64.b64encode(b"s" * 32).decode(), variable="JWT_SIGNING_KEY"))
     door = socket.create_server(("127.0.0.1", 0))
     base = f"http://127.0.0.1:{door.getsockname()[1]}"
-    outside = TestBank(SECRET)
+    outside, reports = TestBank(SECRET), Reports()
     async with (
         outside.open() as inquiries,
         database(settings, schema=stores.SCHEMA) as db,
         aiohttp.ClientSession() as session,
         aiohttp.ClientSession() as asking,
-        aiohttp.ClientSession() as reporting,
+        aiohttp.ClientSession(trace_configs=[reports.watch()]) as reporting,
     ):
         bank = BankSettings(
             secrets=f"{BANK}:{SECRET},{BANK}:{OLD_SECRET},{SANDBOX}:{SANDBOX_SECRET},{RSA_BANK}:{SECRET}",
@@ -320,7 +351,7 @@ async def payment_room(dsn: str, *, client_key: str = "") -> AsyncIterator[Room]
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.SockSite(runner, door).start()
-        yield Room(db=db, base=base, session=session, signer=signer, bank=outside, banks=banks)
+        yield Room(db=db, base=base, session=session, signer=signer, bank=outside, banks=banks, reports=reports)
         await runner.cleanup()
 
 

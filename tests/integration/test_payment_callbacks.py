@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from contracts.events import PaymentReceived
+from services.payment.sandbox_bank import REPORTS_AT_ONCE
 from tests.integration.payment_room import FEE_RUPIAH, Room, booking, notification, payment_room
 
 OK = (200, "2002500")
@@ -49,6 +50,17 @@ async def test_paying_again_is_the_same_payment(room: Room) -> None:
 
     assert first == second
     assert 1 == len(await _received(room))
+
+
+async def test_a_crowd_of_payers_is_reported_a_few_at_a_time(room: Room) -> None:
+    """
+    So that each report is answered in time, and sent once.
+    """
+    codes = [await room.held(booking(f"crowd_{n}")) for n in range(3 * REPORTS_AT_ONCE)]
+    answers = await asyncio.gather(*map(room.pay, codes))
+
+    assert [(200, 200)] * len(codes) == [(status, receipt["callback_status"]) for status, receipt in answers]
+    assert (REPORTS_AT_ONCE, len(codes)) == (room.reports.most, room.reports.sent)
 
 
 async def test_two_identical_reports_at_once_are_one_payment(room: Room) -> None:
