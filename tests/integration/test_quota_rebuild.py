@@ -2,12 +2,15 @@
 Valkey rebuilt from booking's snapshot: the same places to the same people, again and again, and nothing sold twice.
 """
 
+import asyncio
+import gc
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from contracts.events import BookingConfirmed, BookingExpired, ReservationHeld, SlotApplied
 from kernel.errors import Retryable
@@ -158,6 +161,31 @@ async def test_the_second_of_two_rebuilds_at_once_wins(home: House) -> None:
         )
 
     assert {"rebuild:another"} == set((await restores.marks(ALL)).values())
+
+
+async def test_a_rebuild_that_cannot_write_says_so_once_and_leaves_nothing_behind(home: House) -> None:
+    """
+    The first write that fails ends it; those under way beside it are not left for nobody to hear of.
+    """
+    await home.take(4, (await home.public_slots())[0], persons=1)
+    await home.record(await home.untold())
+    lines = (await home.snapshot()).decode().splitlines()
+    unheard: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
+    await home.restores.stop(ALL, MARK)
+    await home.quota.valkey.everywhere("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(OutOfMemoryError):
+        await Restoring(home.restores, home.quota.keys, list(ALL), mark=MARK, told={}, say=print).run(one_by_one(lines))
+    await home.quota.valkey.everywhere("CONFIG", "SET", "maxmemory", "0")
+    gc.collect()
+
+    assert ([], {MARK}) == (unheard, set((await home.restores.marks(ALL)).values()))
+
+
+async def one_by_one(lines: list[str]) -> AsyncIterator[str]:
+    """Every line a chunk of its own."""
+    for line in lines:
+        yield line
 
 
 async def test_one_partition_is_rebuilt_while_the_others_sell(home: House) -> None:

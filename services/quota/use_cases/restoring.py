@@ -170,6 +170,20 @@ class Restoring:
         While some chunks are on their way to Valkey the next is read.
         """
         writing: deque[asyncio.Task[None]] = deque()
+        try:
+            await self._write_each(chunks, writing)
+        finally:
+            # Where one could not be written nobody waits for the others.
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
+        if self._restored.announced_bookings != self._restored.bookings:
+            raise RebuildRefused(
+                f"the snapshot is not whole: {self._restored.bookings} bookings of {self._restored.announced_bookings}"
+            )
+        self._tell(f"{self._restored.bookings:,} bookings read and written, the snapshot is whole")
+
+    async def _write_each(self, chunks: AsyncIterator[str], writing: deque[asyncio.Task[None]]) -> None:
         said = 0
         async for lines in chunks:
             batch = self._restored.read(lines)
@@ -184,12 +198,8 @@ class Restoring:
             if self._restored.bookings - said >= SAY_EVERY:
                 said = self._restored.bookings
                 self._tell(f"{said:,} bookings read and written")
-        await asyncio.gather(*writing)
-        if self._restored.announced_bookings != self._restored.bookings:
-            raise RebuildRefused(
-                f"the snapshot is not whole: {self._restored.bookings} bookings of {self._restored.announced_bookings}"
-            )
-        self._tell(f"{self._restored.bookings:,} bookings read and written, the snapshot is whole")
+        while writing:
+            await writing.popleft()
 
     def _refuse_older(self) -> None:
         """
