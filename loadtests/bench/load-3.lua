@@ -40,13 +40,18 @@ end
 
 local hold = around({ARGV[1]}, ARGV[4])
 local claims = around(around({ARGV[2]}, ARGV[5]), ARGV[4])
-local takers, concat, call = {}, table.concat, redis.call
+local takers, records, concat, call = {}, {}, table.concat, redis.call
 for number = first, first + count - 1 do
   local start = string.format("%08x", number)
-  local name = start .. "ffffffffffffffff00000000"
-  call("SET", hold_prefix .. name, concat(hold, name))
-  call("SET", claims_prefix[number % partitions] .. name, concat(claims, name))
+  local name, at = start .. "ffffffffffffffff00000000", #records
+  records[at + 1], records[at + 2] = hold_prefix .. name, concat(hold, name)
+  records[at + 3], records[at + 4] = claims_prefix[number % partitions] .. name, concat(claims, name)
   takers[#takers + 1] = start
+  -- As many at once as Lua's stack has room for.
+  if at == 996 or number == first + count - 1 then
+    call("MSET", unpack(records))
+    records = {}
+  end
 end
 call("APPEND", KEYS[2], concat(takers))
 -- Books as the scripts of quota keep them: free, held and next_seat are the third, fourth and eighth.
