@@ -259,6 +259,7 @@ class DoorServer(web.Server):
         self._left_behind: set[asyncio.Transport] = set()
         self._look_seconds = min(LOOK_SECONDS_MAX, min(self._patience_seconds.values()) / LOOKS_PER_TIMEOUT)
         self._next_look = self._loop.call_later(self._look_seconds, self._look)
+        self._rest_of_look: asyncio.Handle | None = None
 
     def __call__(self) -> web.RequestHandler:
         """
@@ -275,9 +276,12 @@ class DoorServer(web.Server):
         for transport in self._left_behind & self.leaving:
             transport.abort()
         self._left_behind = set(self.leaving)
-        self._look_on(iter(self.connections))
+        # On a machine that stood still one look may not be over when the next is due: both would count the same cut.
+        if self._rest_of_look is None:
+            self._look_on(iter(self.connections))
 
     def _look_on(self, connections: "Iterable[web.RequestHandler]") -> None:
+        self._rest_of_look = None
         now, seen = self._loop.time(), 0
         for connection in islice(connections, LOOKED_AT_ONCE):
             seen += 1
@@ -286,7 +290,7 @@ class DoorServer(web.Server):
                 metrics.http_cut[stage.value].inc()
                 connection.transport.abort()
         if seen == LOOKED_AT_ONCE:
-            self._loop.call_soon(self._look_on, connections)
+            self._rest_of_look = self._loop.call_soon(self._look_on, connections)
 
     def pre_shutdown(self) -> None:
         """

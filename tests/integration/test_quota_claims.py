@@ -5,12 +5,13 @@ One active reservation per account and person, whatever crashes or comes twice.
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from contracts.events import BookingCancelled, BookingConfirmed, BookingDisplaced, BookingExpired
 from kernel.errors import Permanent
-from services.quota.domain.decisions import Held, HoldState, Refusal, Refused
-from services.quota.stores.steps import CLAIM_GOOD_FOR_MS
+from services.quota.domain.decisions import Ask, Held, HoldState, Refusal, Refused
+from services.quota.stores.steps import CLAIM_GOOD_FOR_MS, Outcome
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from tests.integration.quota_room import SLOT, Room, ask, heard, plan, room_of, said
@@ -167,6 +168,33 @@ async def test_a_sweep_settles_what_has_a_hold(room: Room) -> None:
 
     assert {} == left
     assert {kept.account_id: kept.reservation_id, ended.account_id: None} == await _claimed(room)
+
+
+@pytest.mark.parametrize("decides", ["decider", "stepped"])
+async def test_what_ended_before_the_last_one_is_still_said_to_have_ended(room: Room, decides: str) -> None:
+    """
+    An account on its third reservation asks for its first again, with the same body and another; a fourth is refused.
+    """
+
+    async def decided(asked: Ask) -> Outcome:
+        if decides == "decider":
+            return await room.decider.decide(asked)
+        [outcome], _ = await room.stepped.decide([asked])
+        return outcome
+
+    first, second, third, fourth = (ask(SLOT, account_id="acc_1", key=f"key-{n}-0001") for n in range(4))
+    for gone in (first, second):
+        await decided(gone)
+        await Following(room.holds, room.claims).bookings([said(BookingExpired, gone)])
+    await decided(third)
+    other_body = msgspec.structs.replace(first, person_ids=("per_other",))
+
+    assert [
+        Refused(why=Refusal.ENDED),
+        Refused(why=Refusal.KEY_REUSED),
+        Refused(why=Refusal.ACCOUNT_ALREADY_RESERVED, who=third.reservation_id),
+    ] == [await decided(one) for one in (first, other_body, fourth)]
+    assert {"acc_1": third.reservation_id} == await _claimed(room)
 
 
 async def test_a_reservation_too_late_for_its_claim_takes_nothing(room: Room) -> None:

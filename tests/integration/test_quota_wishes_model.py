@@ -84,7 +84,7 @@ class WishesMachine(LedgerMachine):
             account_id=wanted.account_id,
             slot_id=slot_id,
             person_ids=wanted.person_ids,
-            key="",
+            key=wanted.booking_id,
         )
         model = self.slots[slot_id]
         model.given = max(model.given, *seats)

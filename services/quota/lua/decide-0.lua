@@ -48,16 +48,17 @@ local function look_at(at)
     end
     claims_of[claims_key] = claims
   end
-  local has_ended = false
+  local why, who, number
   if claims then
     local wanted = cmsgpack.unpack(asks[at + 7]).account
     local _, _, persons = cmsgpack.unpack(asks[at + 2])
-    local why, who, number = in_the_way(claims, reservation_id, wanted[2], persons, at_ms)
-    has_ended = why == "ENDED"
-    if why and not has_ended then return CODE[why], NO_SEATS, number, who end
+    why, who, number = in_the_way(claims, reservation_id, wanted[2], persons, at_ms)
+    if why == "KEY_REUSED" then return CODE.KEY_REUSED, NO_SEATS, 0, "" end
   end
-  local known, seats, pay_by_ms, state = look_at_hold(at, has_ended)
+  -- Claims know the last one that ended; an earlier one is known by its hold alone.
+  local known, seats, pay_by_ms, state = look_at_hold(at, why == "ENDED")
   if known then return known, seats, pay_by_ms, state end
+  if why then return CODE[why], NO_SEATS, number, who end
   if held[reservation_id] then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
   local code, chosen, deadline_ms, word = look_at_places(at)
   if code == CODE.HELD then

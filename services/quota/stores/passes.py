@@ -13,12 +13,24 @@ from kernel.errors import Retryable
 from kernel.log import get_logger
 from services.quota.domain.decisions import Ask, Refusal, Refused
 from services.quota.keys import Keys
-from services.quota.stores.steps import Claimed, Outcome, SoldOut, Spelling, claims_of, places_of
+from services.quota.stores.steps import (
+    CLAIM_GOOD_FOR_MS,
+    Claimed,
+    Outcome,
+    SoldOut,
+    Spelling,
+    claims_of,
+    places_of,
+)
 from services.quota.stores.valkey import ScriptCall, Valkey
 
 T = TypeVar("T")
 log = get_logger(__name__)
 _ENDED = Refused(why=Refusal.ENDED)
+_TOO_OLD = Refused(why=Refusal.CLAIM_TOO_OLD)
+_IN_THE_WAY = frozenset({Refusal.ACCOUNT_ALREADY_RESERVED, Refusal.PERSON_ALREADY_RESERVED, Refusal.NO_SHOW_BLOCK})
+_UNCLAIMED = Claimed(0, -CLAIM_GOOD_FOR_MS)
+"""Good for a look at the hold and for nothing else."""
 
 
 class Passes(Protocol):
@@ -69,19 +81,18 @@ class Stepped:
         """
         The outcome of each, in order, and which slots are sold out.
         """
-        outcomes: dict[int, Outcome] = {}
-        granted: dict[int, Claimed] = {}
         try:
             claims = await self.claim(asks)
         except UnicodeEncodeError as error:
             return await _apart(self, asks, error)
-        for at, claimed in enumerate(claims):
-            if isinstance(claimed, Claimed):
-                granted[at] = claimed
-            else:
-                outcomes[at] = claimed
-        reserved, sold_out = await self.reserve([(asks[at], claimed) for at, claimed in granted.items()])
-        outcomes |= zip(granted, reserved, strict=True)
+        granted = {at: claimed for at, claimed in enumerate(claims) if isinstance(claimed, Claimed)}
+        outcomes = {at: outcome for at, outcome in enumerate(claims) if not isinstance(outcome, Claimed)}
+        # Claims know the last one that ended; an earlier one is known by its hold alone, which lives with its slot.
+        looked_at = granted | dict.fromkeys(filter(lambda at: _is_in_the_way(outcomes[at]), outcomes), _UNCLAIMED)
+        reserved, sold_out = await self.reserve([(asks[at], claimed) for at, claimed in looked_at.items()])
+        outcomes |= {
+            at: outcome for at, outcome in zip(looked_at, reserved, strict=True) if at in granted or outcome != _TOO_OLD
+        }
         refused = [
             (asks[at], claimed, outcomes[at] == _ENDED)
             for at, claimed in granted.items()
@@ -128,6 +139,10 @@ class Stepped:
             if isinstance(reply, Exception):
                 # The refusal stands whatever became of this call; a claim left over is the sweep's.
                 log.warning("claim_left_to_the_sweep", reservation_id=ask.reservation_id, error=str(reply))
+
+
+def _is_in_the_way(outcome: Outcome) -> bool:
+    return isinstance(outcome, Refused) and outcome.why in _IN_THE_WAY
 
 
 def _gives_claim_back(outcome: Outcome) -> bool:
