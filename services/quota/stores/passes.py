@@ -90,9 +90,8 @@ class Stepped:
         # Claims know the last one that ended; an earlier one is known by its hold alone, which lives with its slot.
         looked_at = granted | dict.fromkeys(filter(lambda at: _is_in_the_way(outcomes[at]), outcomes), _UNCLAIMED)
         reserved, sold_out = await self.reserve([(asks[at], claimed) for at, claimed in looked_at.items()])
-        outcomes |= {
-            at: outcome for at, outcome in zip(looked_at, reserved, strict=True) if at in granted or outcome != _TOO_OLD
-        }
+        found = zip(looked_at, reserved, strict=True)
+        outcomes |= {at: outcome for at, outcome in found if at in granted or _is_of_a_hold(outcome)}
         refused = [
             (asks[at], claimed, outcomes[at] == _ENDED)
             for at, claimed in granted.items()
@@ -143,6 +142,11 @@ class Stepped:
 
 def _is_in_the_way(outcome: Outcome) -> bool:
     return isinstance(outcome, Refused) and outcome.why in _IN_THE_WAY
+
+
+def _is_of_a_hold(outcome: Outcome) -> bool:
+    # Without an answer the refusal stands: no places are taken either way.
+    return not isinstance(outcome, Exception) and outcome != _TOO_OLD
 
 
 def _gives_claim_back(outcome: Outcome) -> bool:
