@@ -41,18 +41,22 @@ end
 local hold = around({ARGV[1]}, ARGV[4])
 local claims = around(around({ARGV[2]}, ARGV[5]), ARGV[4])
 local takers, records, concat, call = {}, {}, table.concat, redis.call
+-- Lua's stack has room for eight times as many.
+local WORDS_PER_WRITE = 1000
+local function write()
+  call("MSET", unpack(records))
+  records = {}
+end
+
 for number = first, first + count - 1 do
   local start = string.format("%08x", number)
   local name, at = start .. "ffffffffffffffff00000000", #records
   records[at + 1], records[at + 2] = hold_prefix .. name, concat(hold, name)
   records[at + 3], records[at + 4] = claims_prefix[number % partitions] .. name, concat(claims, name)
   takers[#takers + 1] = start
-  -- As many at once as Lua's stack has room for.
-  if at == 996 or number == first + count - 1 then
-    call("MSET", unpack(records))
-    records = {}
-  end
+  if #records == WORDS_PER_WRITE then write() end
 end
+if #records > 0 then write() end
 call("APPEND", KEYS[2], concat(takers))
 -- Books as the scripts of quota keep them: free, held and next_seat are the third, fourth and eighth.
 local books = cmsgpack.unpack(call("GET", KEYS[1]))

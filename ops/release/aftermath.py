@@ -23,7 +23,7 @@ from ops.release.citizens import Account
 from ops.release.life import INVOICE_PATIENCE_SECONDS
 from ops.release.offer import Slot
 from ops.release.street import Answer, Street
-from ops.release.tally import Acknowledged, Tally
+from ops.release.tally import Tally, acknowledged
 
 PEOPLE = 16
 """Accounts these scenes need; each comes alone."""
@@ -150,14 +150,7 @@ async def _reserve(stage: Stage, account: Account, slot: Slot) -> str:
     )
     _expect(answer, {201}, f"reserving {slot.slot_id}")
     stage.tally.asked += 1
-    stage.tally.acknowledge(
-        Acknowledged(
-            reservation_id=answer.body["reservation_id"],
-            slot_id=answer.body["slot_id"],
-            account_id=account.account_id,
-            seats=tuple(answer.body["seats"]),
-        )
-    )
+    stage.tally.acknowledge(acknowledged(account.account_id, answer.body))
     return str(answer.body["reservation_id"])
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from ops.release.citizens import Citizen, Ending, Quirk
 from ops.release.street import Answer, Street
-from ops.release.tally import Acknowledged, Tally
+from ops.release.tally import Tally, acknowledged
 
 ALTERNATIVES_TRIED_MAX = 2
 INVOICE_PATIENCE_SECONDS = 60.0
@@ -57,20 +57,11 @@ async def _ask(citizen: Citizen, slot_id: str, key: str, street: Street, tally: 
     tally.replayed += sum(answer.replayed for answer in answers)
     held = [answer for answer in answers if answer.status == HELD]
     for answer in held:
-        tally.acknowledge(_acknowledged(citizen, answer))
+        tally.acknowledge(acknowledged(citizen.account.account_id, answer.body))
     if held:
         return held[0]
     tally.refused[answers[0].code] += 1
     return answers[0]
-
-
-def _acknowledged(citizen: Citizen, held: Answer) -> Acknowledged:
-    return Acknowledged(
-        reservation_id=held.body["reservation_id"],
-        slot_id=held.body["slot_id"],
-        account_id=citizen.account.account_id,
-        seats=tuple(held.body["seats"]),
-    )
 
 
 def _is_over(held: Answer) -> bool:
@@ -96,7 +87,7 @@ async def _try_second(citizen: Citizen, first: Answer, street: Street, tally: Ta
     if answer.status != HELD:
         tally.refused[answer.code] += 1
         return
-    tally.acknowledge(_acknowledged(citizen, answer))
+    tally.acknowledge(acknowledged(citizen.account.account_id, answer.body))
     if not _is_over(first):
         tally.broken_promises.append(f"{citizen.account.account_id} holds two reservations")
 

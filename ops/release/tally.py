@@ -7,6 +7,8 @@ audit then holds against the stores'.
 
 import collections
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -20,6 +22,18 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     slot_id: str
     account_id: str
     seats: tuple[int, ...]
+
+
+def acknowledged(account_id: str, body: Mapping[str, Any]) -> Acknowledged:
+    """
+    What the body of a 201 promises an account.
+    """
+    return Acknowledged(
+        reservation_id=body["reservation_id"],
+        slot_id=body["slot_id"],
+        account_id=account_id,
+        seats=tuple(body["seats"]),
+    )
 
 
 @dataclasses.dataclass(slots=True)

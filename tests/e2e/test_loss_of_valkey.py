@@ -33,7 +33,7 @@ from ops.audit.findings import Finding, Kind
 from ops.background import BackgroundStack
 from ops.ports import free_port
 from ops.rebuild import Rebuilt, rebuild
-from ops.release.tally import Acknowledged
+from ops.release.tally import Acknowledged, acknowledged
 from ops.stack import Stack
 from ops.state import PROJECT
 from services.quota.keys import Keys
@@ -97,12 +97,7 @@ class Site:
                 crowd, await asyncio.gather(*(self.ask(http, one) for one in crowd)), strict=True
             ):
                 assert 201 == status, (asked.slot_id, body)
-                self.acknowledged[asked] = Acknowledged(
-                    reservation_id=body["reservation_id"],
-                    slot_id=body["slot_id"],
-                    account_id=asked.account_id,
-                    seats=tuple(body["seats"]),
-                )
+                self.acknowledged[asked] = acknowledged(asked.account_id, body)
 
     async def answers(self, *, seconds: float) -> set[tuple[int, str]]:
         """What strangers are told for a while: status and code."""

@@ -84,6 +84,36 @@ def booking(name: str, *, applicants: int = 1, service: str = "regular") -> Book
     )
 
 
+class Reports:
+    """
+    What the sandbox's bank has on its way to us.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+        self.sent = 0
+
+    def watch(self) -> aiohttp.TraceConfig:
+        """
+        Look at a session's requests.
+        """
+
+        async def begun(*_: object) -> None:
+            self.now += 1
+            self.sent += 1
+            self.most = max(self.most, self.now)
+
+        async def ended(*_: object) -> None:
+            self.now -= 1
+
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(begun)
+        trace.on_request_end.append(ended)
+        trace.on_request_exception.append(ended)
+        return trace
+
+
 @dataclasses.dataclass
 class Room:
     """
@@ -96,7 +126,7 @@ class Room:
     signer: TokenSigner
     bank: TestBank
     banks: HttpBanks
-    reports: "Reports"
+    reports: Reports
 
     async def hear(self, *events: tuple[str, Event]) -> None:
         """
@@ -275,36 +305,6 @@ def notification(
 
 def _public(key: RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-class Reports:
-    """
-    What the sandbox's bank has on its way to us.
-    """
-
-    def __init__(self) -> None:
-        self.now = 0
-        self.most = 0
-        self.sent = 0
-
-    def watch(self) -> aiohttp.TraceConfig:
-        """
-        Look at a session's requests.
-        """
-
-        async def begun(*_: object) -> None:
-            self.now += 1
-            self.sent += 1
-            self.most = max(self.most, self.now)
-
-        async def ended(*_: object) -> None:
-            self.now -= 1
-
-        trace = aiohttp.TraceConfig()
-        trace.on_request_start.append(begun)
-        trace.on_request_end.append(ended)
-        trace.on_request_exception.append(ended)
-        return trace
 
 
 @asynccontextmanager

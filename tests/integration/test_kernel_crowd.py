@@ -3,13 +3,14 @@ The street door when many come: slow ones hurt nobody, and one too many is told 
 """
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from kernel import metrics
-from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE, DoorServer
+from kernel.http.door import LEAVING_MAX, LOOKED_AT_ONCE, Connection, DoorServer
 from kernel.http.turnstile import PIECES_PER_TURN_MAX
 from tests.integration.kernel_door import HEAD_OF_BODY, SETTINGS, WHOLE, House, cut, open_house, opened_runner
 
@@ -51,6 +52,35 @@ async def test_two_thousand_slow_connections_hurt_nobody() -> None:
         assert [True] * 2000 == await asyncio.gather(*(line.ended() for line in slow))
         assert 2000 == cut("head") + cut("body") - cut_before
         assert {200} == {(await line.ask())[0] for line in kept}
+
+
+async def test_a_look_that_is_not_over_when_the_next_is_due_cuts_nobody_twice() -> None:
+    """
+    On a machine that stood still; whoever was not reached yet has his turn.
+    """
+    settings = dataclasses.replace(SETTINGS, connections_max=2 * LOOKED_AT_ONCE)
+    runner = await opened_runner(settings)
+    server, cut_before, lines = runner.server, cut("head"), list[Connection]()
+    assert isinstance(server, DoorServer)
+    try:
+        for _ in range(LOOKED_AT_ONCE + 1):
+            line = cast("Connection", server())
+            line.connection_made(_Wire())
+            line._since -= 2 * settings.head_timeout_seconds
+            lines.append(line)
+        await asyncio.sleep(0)
+        for _ in range(2):
+            server._next_look.cancel()
+            server._look()
+        at_first = cut("head") - cut_before
+        await asyncio.sleep(0)
+        in_all = cut("head") - cut_before
+    finally:
+        for line in lines:
+            line.connection_lost(None)
+        await runner.cleanup()
+
+    assert (LOOKED_AT_ONCE, LOOKED_AT_ONCE + 1) == (at_first, in_all)
 
 
 async def test_a_crowd_that_comes_at_once_is_read_in_several_turns_and_answered_whole() -> None:

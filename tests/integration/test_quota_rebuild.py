@@ -39,6 +39,12 @@ async def wiped(home: House) -> None:
     await home.quota.valkey.call("FLUSHALL")
 
 
+async def one_by_one(lines: list[str]) -> AsyncIterator[str]:
+    """Every line a chunk of its own."""
+    for line in lines:
+        yield line
+
+
 async def test_an_emptied_valkey_comes_back_as_it_was(home: House) -> None:
     """
     Books, seats and claims are as before; every reservation is answered again, and the next one gets the next number.
@@ -173,19 +179,16 @@ async def test_a_rebuild_that_cannot_write_says_so_once_and_leaves_nothing_behin
     unheard: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unheard.append(context))
     await home.restores.stop(ALL, MARK)
+    whole = Restoring(home.restores, home.quota.keys, list(ALL), mark=MARK, told={}, say=print)
     await home.quota.valkey.everywhere("CONFIG", "SET", "maxmemory", "1")
-    with pytest.raises(OutOfMemoryError):
-        await Restoring(home.restores, home.quota.keys, list(ALL), mark=MARK, told={}, say=print).run(one_by_one(lines))
-    await home.quota.valkey.everywhere("CONFIG", "SET", "maxmemory", "0")
+    try:
+        with pytest.raises(OutOfMemoryError):
+            await whole.run(one_by_one(lines))
+    finally:
+        await home.quota.valkey.everywhere("CONFIG", "SET", "maxmemory", "0")
     gc.collect()
 
     assert ([], {MARK}) == (unheard, set((await home.restores.marks(ALL)).values()))
-
-
-async def one_by_one(lines: list[str]) -> AsyncIterator[str]:
-    """Every line a chunk of its own."""
-    for line in lines:
-        yield line
 
 
 async def test_one_partition_is_rebuilt_while_the_others_sell(home: House) -> None:

@@ -18,6 +18,7 @@
    -13  PERSON_ALREADY_RESERVED   word is the person_id
    -14  NO_SHOW_BLOCK             word is the person_id, number is until_ms
    -15  BROKEN                    a key is not what it should be: word says which
+  Of -12 to -14 `reserve` may know more: that the reservation has ended before the account's last one.
 ]]
 -- @include "clock"
 -- @include "claims"

@@ -30,7 +30,7 @@ _ENDED = Refused(why=Refusal.ENDED)
 _TOO_OLD = Refused(why=Refusal.CLAIM_TOO_OLD)
 _IN_THE_WAY = frozenset({Refusal.ACCOUNT_ALREADY_RESERVED, Refusal.PERSON_ALREADY_RESERVED, Refusal.NO_SHOW_BLOCK})
 _UNCLAIMED = Claimed(0, -CLAIM_GOOD_FOR_MS)
-"""Good for a look at the hold and for nothing else."""
+"""Too old to take anything: good for a look at the hold alone."""
 
 
 class Passes(Protocol):
@@ -69,6 +69,8 @@ class Stepped:
     """
     On a cluster, where accounts and slots live apart: claim, reserve, and on refusal the claim back.
 
+    Who is refused a claim is looked at by `reserve` as well, which knows whether he asks again for what has ended.
+
     No step undoes another: a crash in between leaves a claim that the same id enters again and the sweep takes back.
     """
 
@@ -88,7 +90,7 @@ class Stepped:
         granted = {at: claimed for at, claimed in enumerate(claims) if isinstance(claimed, Claimed)}
         outcomes = {at: outcome for at, outcome in enumerate(claims) if not isinstance(outcome, Claimed)}
         # Claims know the last one that ended; an earlier one is known by its hold alone, which lives with its slot.
-        looked_at = granted | dict.fromkeys(filter(lambda at: _is_in_the_way(outcomes[at]), outcomes), _UNCLAIMED)
+        looked_at = granted | {at: _UNCLAIMED for at, outcome in outcomes.items() if _is_in_the_way(outcome)}
         reserved, sold_out = await self.reserve([(asks[at], claimed) for at, claimed in looked_at.items()])
         found = zip(looked_at, reserved, strict=True)
         outcomes |= {at: outcome for at, outcome in found if at in granted or _is_of_a_hold(outcome)}

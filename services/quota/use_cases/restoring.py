@@ -167,7 +167,7 @@ class Restoring:
 
     async def _load(self, chunks: AsyncIterator[str]) -> None:
         """
-        While some chunks are on their way to Valkey the next is read.
+        All of the snapshot, or nothing that anybody is still busy with.
         """
         writing: deque[asyncio.Task[None]] = deque()
         try:
@@ -184,6 +184,9 @@ class Restoring:
         self._tell(f"{self._restored.bookings:,} bookings read and written, the snapshot is whole")
 
     async def _write_each(self, chunks: AsyncIterator[str], writing: deque[asyncio.Task[None]]) -> None:
+        """
+        While some chunks are on their way to Valkey the next is read.
+        """
         said = 0
         async for lines in chunks:
             batch = self._restored.read(lines)
