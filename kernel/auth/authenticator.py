@@ -2,6 +2,8 @@
 The HTTP edge's way to ask who calls: tokens everywhere, passes where a room holds their keys.
 """
 
+import collections
+
 from kernel.auth.passes import PassKeys
 from kernel.auth.principal import Principal
 from kernel.auth.tokens import TokenVerifier
@@ -20,7 +22,7 @@ class HeaderAuthenticator:
         self._tokens = tokens
         self._passes = passes
         self._now_ms = now_ms
-        self._known: dict[str, Principal] = {}
+        self._known: collections.OrderedDict[str, Principal] = collections.OrderedDict()
 
     def of_token(self, token: str) -> Principal | None:
         """
@@ -39,9 +41,10 @@ class HeaderAuthenticator:
         if known is None:
             known = self._passes.verify(token, now_ms=now_ms)
             if known is not None:
-                if len(self._known) >= PASSES_KNOWN_MAX:
-                    self._known.clear()
                 self._known[token] = known
+                if len(self._known) > PASSES_KNOWN_MAX:
+                    # The oldest alone: letting go of all of them at once holds every asker up for ten milliseconds.
+                    self._known.popitem(last=False)
         elif known.expires_at_ms <= now_ms:
             del self._known[token]
             return None

@@ -281,3 +281,20 @@ def test_a_pass_opens_only_where_pass_keys_are_held() -> None:
     assert hot.of_pass(issued) is not None
     assert cold.of_pass(issued) is None
     assert cold.of_token(TOKEN) is not None
+
+
+def test_when_too_many_passes_are_known_only_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Letting go of all of them at once would hold every asker up; whoever has just asked is still known.
+    """
+    monkeypatch.setattr("kernel.auth.authenticator.PASSES_KNOWN_MAX", 3)
+    keys = PassKeys({"k": b"k" * 32})
+    authenticator = HeaderAuthenticator(_verifier(), lambda: NOW_MS, keys)
+    tokens = [keys.issue(account_id=f"acc_{at}", person_ids=(), expires_at_ms=NOW_MS + 1) for at in range(4)]
+
+    verified = [authenticator.of_pass(token) for token in tokens]
+
+    newest_first = [authenticator.of_pass(token) for token in reversed(tokens)]
+    assert verified == newest_first[::-1]
+    # Who is verified anew is another object.
+    assert [True, True, True, False] == [one is other for one, other in zip(verified[::-1], newest_first, strict=True)]
