@@ -22,8 +22,9 @@ from loadtests.bench import books
 from loadtests.bench.generator import closed_loop, lines
 from loadtests.bench.report import Report
 from loadtests.bench.scale import Scale
-from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, PER_SECOND_MAX, summary
+from loadtests.bench.steady import HELD, PEAK_CONNECTIONS, summary
 from loadtests.ratio.processor import cpu_seconds
+from loadtests.ratio.scenarios import RESERVATIONS_PER_SECOND_MAX
 from loadtests.ratio.stand import UNWRITTEN, Pair, Stand, pair_of, without_a_file
 from ops.errors import StackError
 from services.quota.keys import Keys
@@ -176,7 +177,7 @@ async def _costs(stand: Stand, scale: Scale, report: Report, pairs: Sequence[Pai
 
 
 async def _cost(stand: Stand, scale: Scale, report: Report, pair: Pair, *, number: int) -> float:
-    supply = deque(stand.people.with_passes(stand.slots, int(PER_SECOND_MAX * scale.growth_seconds)))
+    supply = deque(stand.people.with_passes(stand.slots, int(RESERVATIONS_PER_SECOND_MAX * scale.growth_seconds)))
     async with lines(stand.port_of[pair.worker], PEAK_CONNECTIONS[0]) as on:
         before = _clocks(stand, pair)
         seen = await closed_loop(on, supply, seconds=scale.growth_seconds)
