@@ -3,7 +3,7 @@ Many asks in one write: the answers of one by one, and nobody pays for another's
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,7 @@ from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.domain.limit import Limit
 from services.quota.stores.batching import CROWD
-from services.quota.stores.passes import Whole
-from services.quota.stores.steps import Outcome, SoldOut
+from services.quota.stores.passes import Decided, Whole
 from services.quota.use_cases.reservations import Decides, ask_of
 from tests.integration.quota_room import HOUR_MS, SLOT, Room, ask, plan, room_of
 
@@ -171,12 +170,15 @@ class _Watched(Whole):
     underway = 0
     underway_most = 0
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+    def decide(self, asks: Sequence[Ask]) -> Awaitable[Decided]:
         self.sizes.append(len(asks))
         self.underway += 1
         self.underway_most = max(self.underway, self.underway_most)
+        return self._watched(super().decide(asks))
+
+    async def _watched(self, decided: Awaitable[Decided]) -> Decided:
         try:
-            return await super().decide(asks)
+            return await decided
         finally:
             self.underway -= 1
 
@@ -207,8 +209,11 @@ class _Stayed(Whole):
     sizes: list[int]
     let_go: asyncio.Event
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+    def decide(self, asks: Sequence[Ask]) -> Awaitable[Decided]:
         self.sizes.append(len(asks))
+        return self._let_go(asks)
+
+    async def _let_go(self, asks: Sequence[Ask]) -> Decided:
         await self.let_go.wait()
         return await super().decide(asks)
 
@@ -240,6 +245,26 @@ async def test_beside_a_crowd_a_pass_waits_until_it_is_one_itself(
 
     assert passes == began
     assert first + then == len({one.seats for one in decisions if isinstance(one, Held)})
+
+
+async def test_a_crowd_leaves_before_the_turn_of_the_loop_is_over(valkey: Any) -> None:
+    """
+    After a stall everybody is read in one turn: the store begins with the first crowd meanwhile, and with the next.
+    """
+    room = room_of(valkey)
+    stayed = _Stayed(room.valkey, room.keys)
+    stayed.sizes, stayed.let_go = [], asyncio.Event()
+    await room.holds.apply([plan(SLOT, capacity=200)])
+    decider = room.batching(lanes=2, passes=stayed)
+
+    answers = [decider.decide(ask()) for _ in range(3 * CROWD)]
+    began = list(stayed.sizes)
+    stayed.let_go.set()
+    decisions = await asyncio.gather(*answers)
+
+    assert [CROWD, CROWD] == began
+    assert [CROWD, CROWD, CROWD] == stayed.sizes
+    assert 3 * CROWD == len({one.seats for one in decisions if isinstance(one, Held)})
 
 
 async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_asked(room: Room, valkey: Any) -> None:
@@ -298,7 +323,7 @@ class _Silent(Whole):
     Passes whose answer does not come.
     """
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+    async def decide(self, asks: Sequence[Ask]) -> Decided:
         raise Retryable(f"no answer for {len(asks)}")
 
 

@@ -12,6 +12,7 @@ import contextvars
 import random
 import time
 from collections import deque
+from collections.abc import Awaitable
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from services.quota import metrics
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
-from services.quota.stores.passes import Passes
+from services.quota.stores.passes import Decided, Passes
 from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
@@ -74,7 +75,7 @@ class BatchingDecider:
         self._deciding: dict[str, _Asked] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._patience: asyncio.TimerHandle | None = None
-        self._beginning = False
+        self._beginning: asyncio.Handle | None = None
         self.underway = 0
         """How many asks wait for their outcome."""
 
@@ -115,19 +116,28 @@ class BatchingDecider:
 
     def _set_off(self) -> None:
         """
-        Begin the next pass if anybody waits for one and a lane is free.
+        Begin the next pass if anybody waits for one and a lane is free: a crowd at once, fewer when this turn is over.
         """
-        if self._beginning or not self._waiting or not self._lanes_free:
-            return
-        if len(self._deciding) >= CROWD > len(self._waiting):
-            return
-        # Its batch is taken when it runs, so that all who ask in this turn of the loop are in it. In a context of
-        # its own: what the first asker's request has bound to it is not the others'.
-        self._beginning = True
-        self._lanes_free -= 1
-        task = asyncio.create_task(self._pass(), context=contextvars.Context())
+        if self._beginning is None and self._waiting and self._lanes_free:
+            if len(self._deciding) >= CROWD > len(self._waiting):
+                return
+            # Its batch is taken when it begins, so that all who ask in this turn of the loop are in it.
+            self._lanes_free -= 1
+            self._beginning = asyncio.get_running_loop().call_soon(self._begin)
+        if self._beginning is not None and len(self._waiting) >= CROWD:
+            # The turn may be long, as after a stall: the store need not wait until everybody has been read.
+            self._beginning.cancel()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._beginning = None
+        batch = self._take()
+        decided = self._decide(self._in_time(batch))
+        # In a context of its own: what the first asker's request has bound to it is not the others'.
+        task = asyncio.create_task(self._pass(batch, decided), context=contextvars.Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        self._set_off()
 
     def _take(self) -> list[_Asked]:
         batch = [self._waiting.pop(account_id) for account_id in list(islice(self._waiting, self._batch_max))]
@@ -165,12 +175,9 @@ class BatchingDecider:
         if oldest is not None:
             self._patience = loop.call_at(oldest + self._wait_max_seconds, self._lose_patience)
 
-    async def _pass(self) -> None:
-        batch = self._take()
-        self._beginning = False
-        self._set_off()
+    async def _pass(self, batch: list[_Asked], decided: Awaitable[None]) -> None:
         try:
-            await self._decide(self._in_time(batch))
+            await decided
         except Exception as error:
             for asked in batch:
                 asked.say(Retryable(f"the pass broke off: {error!r}"))
@@ -195,15 +202,27 @@ class BatchingDecider:
                 asked.say(Retryable(f"no turn within {self._wait_max_seconds:g} s, nothing was asked"))
         return [asked for asked in batch if asked.asked_at >= since]
 
-    async def _decide(self, batch: list[_Asked]) -> None:
+    def _decide(self, batch: list[_Asked]) -> Awaitable[None]:
+        """
+        Ask the store; it has been asked when this returns, if it can be at once.
+        """
         if not batch:
-            return
+            return _nothing()
         metrics.batch_asks.observe(len(batch))
-        loop, known = asyncio.get_running_loop(), False
-        sent_at, sent_at_monotonic = loop.time(), time.monotonic()
+        sent_at, sent_at_monotonic = asyncio.get_running_loop().time(), time.monotonic()
         self._limit.pass_begins(sent_at)
         try:
-            outcomes, sold_out = await self._decider.decide([asked.ask for asked in batch])
+            decided = self._decider.decide([asked.ask for asked in batch])
+        except Exception as error:  # noqa: BLE001  # raised where it is awaited
+            decided = _raised(error)
+        return self._tell(batch, decided, sent_at, sent_at_monotonic)
+
+    async def _tell(
+        self, batch: list[_Asked], decided: Awaitable[Decided], sent_at: float, sent_at_monotonic: float
+    ) -> None:
+        loop, known = asyncio.get_running_loop(), False
+        try:
+            outcomes, sold_out = await decided
             known = not all(isinstance(outcome, Exception) for outcome in outcomes)
         finally:
             back_at, youngest_asked_at = loop.time(), max(asked.asked_at for asked in batch)
@@ -216,6 +235,16 @@ class BatchingDecider:
         for asked, outcome in zip(batch, outcomes, strict=True):
             asked.say(outcome)
         _count(batch, outcomes)
+
+
+async def _nothing() -> None:
+    """
+    Nobody was in time.
+    """
+
+
+async def _raised(error: Exception) -> Decided:
+    raise error
 
 
 def _count(batch: list[_Asked], outcomes: list[Outcome]) -> None:

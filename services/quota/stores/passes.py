@@ -6,8 +6,8 @@ answer it is `Retryable`: not known, and nothing is compensated; the same ask co
 with the same id, or, on a cluster, the sweep finds the claim.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from kernel.errors import Retryable
 from kernel.log import get_logger
@@ -25,6 +25,7 @@ from services.quota.stores.steps import (
 from services.quota.stores.valkey import ScriptCall, Valkey
 
 T = TypeVar("T")
+Decided = tuple[list[Outcome], list[SoldOut]]
 log = get_logger(__name__)
 _ENDED = Refused(why=Refusal.ENDED)
 _TOO_OLD = Refused(why=Refusal.CLAIM_TOO_OLD)
@@ -35,10 +36,10 @@ _UNCLAIMED = Claimed(0, -CLAIM_GOOD_FOR_MS)
 
 class Passes(Protocol):
     """
-    Whatever decides many asks at once.
+    Whatever decides many asks at once. What it returns is awaited at once.
     """
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]: ...  # noqa: D102 - said by the class
+    def decide(self, asks: Sequence[Ask]) -> Awaitable[Decided]: ...  # noqa: D102 - said by the class
 
 
 class Whole:
@@ -50,19 +51,21 @@ class Whole:
         self._valkey = valkey
         self._spelling = Spelling(keys)
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+    def decide(self, asks: Sequence[Ask]) -> Awaitable[Decided]:
         """
-        The outcome of each, in order, and which slots are sold out.
+        The outcome of each, in order, and which slots are sold out. The call is on its way before this returns.
         """
         try:
             call = self._spelling.whole(asks)
         except UnicodeEncodeError as error:
-            return await _apart(self, asks, error)
+            return _apart(self, asks, error)
+        return self._decided(asks, self._valkey.begin(call))
+
+    async def _decided(self, asks: Sequence[Ask], reply: Awaitable[Any]) -> Decided:
         try:
-            reply = await self._valkey.run(call)
+            return places_of(await reply, asks)
         except Retryable as unknown:
             return _all(asks, unknown), []
-        return places_of(reply, asks)
 
 
 class Stepped:
@@ -79,7 +82,7 @@ class Stepped:
         self._keys = keys
         self._spelling = Spelling(keys)
 
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
+    async def decide(self, asks: Sequence[Ask]) -> Decided:
         """
         The outcome of each, in order, and which slots are sold out.
         """
@@ -156,7 +159,7 @@ def _gives_claim_back(outcome: Outcome) -> bool:
     return isinstance(outcome, Refused) and outcome.why is not Refusal.KEY_REUSED
 
 
-async def _apart(passes: Passes, asks: Sequence[Ask], error: Exception) -> tuple[list[Outcome], list[SoldOut]]:
+async def _apart(passes: Passes, asks: Sequence[Ask], error: Exception) -> Decided:
     """
     Somebody's ask cannot be spelled: one by one, so that it fails alone. Nothing was sent before.
     """

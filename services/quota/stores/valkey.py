@@ -78,6 +78,21 @@ class Valkey:
             return (await self.run_many([call]))[0]
         return await self._in_turn(partial(call.script.run, self._kept.ask, call.keys, call.args))
 
+    def begin(self, call: ScriptCall) -> Awaitable[Any]:
+        """
+        One script, on its way before this returns if a connection is at rest. To be awaited at once.
+        """
+        sent = None if self._replicas_min else self._kept.begin(*evalsha(call))
+        return self.run(call) if sent is None else self._begun(call, sent)
+
+    async def _begun(self, call: ScriptCall, sent: Awaitable[Any]) -> Any:
+        try:
+            with _surprises():
+                return await within(self._timeout_seconds, sent, what="Valkey")
+        except NoScriptError:
+            # Nothing ran, so running it now is not a second try.
+            return await self.run(call)
+
     async def many(self, commands: Sequence[Command]) -> list[Any]:
         """
         Replies of many commands in order. A reply may be an error of its command; the caller looks.
