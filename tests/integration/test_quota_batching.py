@@ -267,27 +267,6 @@ async def test_a_crowd_leaves_before_the_turn_of_the_loop_is_over(valkey: Any) -
     assert 3 * CROWD == len({one.seats for one in decisions if isinstance(one, Held)})
 
 
-async def test_the_next_pass_leaves_before_the_answers_of_the_last_are_heard(valkey: Any) -> None:
-    """
-    The store works while they are written.
-    """
-    room = room_of(valkey)
-    stayed = _Stayed(room.valkey, room.keys)
-    stayed.sizes, stayed.let_go = [], asyncio.Event()
-    await room.holds.apply([plan(SLOT)])
-    decider = room.batching(lanes=1, passes=stayed)
-    left: list[list[int]] = []
-
-    first = decider.decide(ask())
-    first.add_done_callback(lambda _: left.append(list(stayed.sizes)))
-    await asyncio.sleep(0)
-    others = [decider.decide(ask()) for _ in range(2)]
-    stayed.let_go.set()
-    await asyncio.gather(first, *others)
-
-    assert [[1, 2]] == left
-
-
 async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_asked(room: Room, valkey: Any) -> None:
     """
     While Valkey stands still nobody begins what nobody waits for any more; the one under way is seen through.

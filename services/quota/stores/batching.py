@@ -114,7 +114,7 @@ class BatchingDecider:
             else:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    def _set_off(self, *, at_once: bool = False) -> None:
+    def _set_off(self) -> None:
         """
         Begin the next pass if anybody waits for one and a lane is free: a crowd at once, fewer when this turn is over.
         """
@@ -124,7 +124,7 @@ class BatchingDecider:
             # Its batch is taken when it begins, so that all who ask in this turn of the loop are in it.
             self._lanes_free -= 1
             self._beginning = asyncio.get_running_loop().call_soon(self._begin)
-        if self._beginning is not None and (at_once or len(self._waiting) >= CROWD):
+        if self._beginning is not None and len(self._waiting) >= CROWD:
             # The turn may be long, as after a stall: the store need not wait until everybody has been read.
             self._beginning.cancel()
             self._begin()
@@ -190,8 +190,7 @@ class BatchingDecider:
         finally:
             self._lanes_free += 1
             self._release(batch)
-            # Whoever waited has done so long enough: the store works while these answers are written.
-            self._set_off(at_once=True)
+            self._set_off()
 
     def _in_time(self, batch: list[_Asked]) -> list[_Asked]:
         since = asyncio.get_running_loop().time() - self._wait_max_seconds

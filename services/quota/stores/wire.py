@@ -102,8 +102,6 @@ class Wire(asyncio.Protocol):
         transport = cast("asyncio.Transport", self.connection._writer.transport)  # type: ignore[union-attr]  # noqa: SLF001  # connected
         self._before = transport.get_protocol()
         transport.set_protocol(self)
-        # Written at once: uvloop would else wait until every socket that can be read has been.
-        transport.set_write_buffer_limits(high=0)
         self._transport = transport
         self._reader = hiredis.Reader(
             protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_INCOMPLETE
