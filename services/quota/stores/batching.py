@@ -31,6 +31,8 @@ GATE_SHARE_MIN = 0.7
 """Of the time a sold-out slot may be refused from memory, at least so much is used."""
 CROWD = 32
 """Asks. Beside so many under way a pass of fewer waits: two halves cost the store as many syncs as two wholes."""
+MANY = 2 * CROWD
+"""Asks. So many need not wait until everybody has been read, as after a stall: the store begins meanwhile."""
 _LOOK_AGAIN_SECONDS = 0.001
 
 
@@ -116,16 +118,15 @@ class BatchingDecider:
 
     def _set_off(self) -> None:
         """
-        Begin the next pass if anybody waits for one and a lane is free: a crowd at once, fewer when this turn is over.
+        Begin the next pass if anybody waits and a lane is free: when this turn of the loop is over, or many at once.
         """
         if self._beginning is None and self._waiting and self._lanes_free:
             if len(self._deciding) >= CROWD > len(self._waiting):
                 return
-            # Its batch is taken when it begins, so that all who ask in this turn of the loop are in it.
+            # Its batch is taken when it begins, so that all who ask in this turn are in it.
             self._lanes_free -= 1
             self._beginning = asyncio.get_running_loop().call_soon(self._begin)
-        if self._beginning is not None and len(self._waiting) >= CROWD:
-            # The turn may be long, as after a stall: the store need not wait until everybody has been read.
+        if self._beginning is not None and len(self._waiting) >= MANY:
             self._beginning.cancel()
             self._begin()
 
