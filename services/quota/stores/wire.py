@@ -27,7 +27,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, connection: AbstractConnection) -> None:
         self.connection = connection
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self._before: asyncio.BaseProtocol | None = None
         self._reader: hiredis.Reader
         self._answer: asyncio.Future[list[Any]] | None = None
@@ -126,7 +126,9 @@ class Wire(asyncio.Protocol):
     def _lose(self, error: Exception) -> None:
         transport, self._transport = self._transport, None
         answer, self._answer = self._answer, None
-        if transport is not None:
+        if transport is not None and self._before is not None:
+            # What becomes of it is redis-py's to hear: this wire may have its next connection by then.
+            transport.set_protocol(self._before)
             transport.abort()
         if answer is not None and not answer.done():
             answer.set_exception(error)
