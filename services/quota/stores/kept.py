@@ -17,8 +17,6 @@ from redis.exceptions import ResponseError
 
 from services.quota.stores.wire import Wire
 
-Command = Sequence[str | bytes | float]
-
 
 class Kept:
     """
@@ -36,7 +34,7 @@ class Kept:
         (reply,) = await self.ask_together((command,))
         return _or_raise(reply)
 
-    async def ask_together(self, commands: Sequence[Command]) -> list[Any]:
+    async def ask_together(self, commands: Sequence[Sequence[str | bytes | float]]) -> list[Any]:
         """
         Some commands in one write. Returns a reply of each, an error in its place if that is the reply; else as `ask`.
         """
