@@ -22,5 +22,7 @@ def derived(prefix: str, *parts: str) -> str:
 
     Parts are length-prefixed, so ("ab", "c") and ("a", "bc") differ.
     """
-    spelled = b"".join([len(raw).to_bytes(4, "big") + raw for raw in map(str.encode, parts)])
-    return f"{prefix}_{hashlib.blake2b(spelled, digest_size=16).hexdigest()}"
+    digest = hashlib.blake2b(digest_size=16)
+    for raw in map(str.encode, parts):
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return f"{prefix}_{digest.hexdigest()}"

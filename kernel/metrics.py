@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 
+from kernel.tally import Tallies
+
 REGISTRY = CollectorRegistry(auto_describe=True)
 LATENCY_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -72,7 +74,7 @@ def _import_metrics_of(package: str) -> None:
 
 def _sample_names() -> Iterator[str]:
     for collector in list(REGISTRY._collector_to_names):  # noqa: SLF001 - the library has no public way to list them
-        if not isinstance(collector, MetricWrapperBase):
+        if not isinstance(collector, MetricWrapperBase | Tallies):
             continue
         for family in collector.describe():
             if family.type == "counter":
@@ -83,8 +85,9 @@ def _sample_names() -> Iterator[str]:
                 yield family.name
 
 
-http_requests = counter("http_requests_total", "Answers given, by route and status.", ("route", "method", "status"))
-http_request_seconds = histogram("http_request_seconds", "Time from request to answer.", ("route",))
+answers = Tallies(LATENCY_BUCKETS_SECONDS)
+"""`http_requests_total` and `http_request_seconds`."""
+REGISTRY.register(answers)
 http_connections = gauge("http_connections", "Connections open at the street door.")
 http_connections_refused = counter("http_connections_refused_total", "Connections beyond the limit, turned away.")
 http_connections_cut = counter(

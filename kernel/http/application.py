@@ -10,18 +10,17 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
-from prometheus_client import Counter
 
 from kernel import metrics
 from kernel.auth.principal import Principal
 from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem
-from kernel.http.quick import QUICK_WAYS, Begin, Begun, Pending
+from kernel.http.quick import LATER, QUICK_WAYS, Begin, Begun, Tell
 from kernel.http.route import Auth, Call, Handler, Route
 from kernel.http.short import SHORT_WAYS, ShortWays
 from kernel.http.spoken import Spoken
@@ -36,6 +35,7 @@ TOKEN_CHARACTERS_MAX = 4096
 # In small letters, as a quick way has them; aiohttp's headers do not mind.
 _REQUEST_ID = "x-request-id"
 _AUTHORIZATION = "authorization"
+_PASS_OR_TOKEN = Auth.PASS_OR_TOKEN
 
 
 class Authenticator(Protocol):
@@ -111,15 +111,14 @@ def _wrapped(route: Route, settings: HttpSettings, authenticator: Authenticator 
 
 class _Answers:
     """
-    Numbers the requests of a route and counts their answers. Children of a metric are looked up once per status.
+    Numbers the requests of a route and counts their answers.
     """
 
-    __slots__ = ("_counts", "_numbers", "_prefix", "_route", "_seconds")
+    __slots__ = ("_numbers", "_prefix", "_tally", "_timed")
 
     def __init__(self, route: Route) -> None:
-        self._route = route
-        self._seconds = metrics.http_request_seconds.labels(route.path)
-        self._counts: dict[int, Counter] = {}
+        self._tally = metrics.answers.of(route.path, route.method)
+        self._timed = not route.stream
         self._prefix, self._numbers = fresh("req"), itertools.count()
 
     def id_of(self, headers: Mapping[str, str]) -> str:
@@ -132,13 +131,9 @@ class _Answers:
         """
         Count an answer to a request that began at that moment of `time.perf_counter`.
         """
-        count = self._counts.get(status)
-        if count is None:
-            labels = self._route.path, self._route.method, str(status)
-            count = self._counts[status] = metrics.http_requests.labels(*labels)
-        count.inc()
-        if not self._route.stream:
-            self._seconds.observe(time.perf_counter() - began)
+        self._tally.count(status)
+        if self._timed:
+            self._tally.time(time.perf_counter() - began)
 
 
 def _lean(route: Route, app: web.Application, authenticator: Authenticator | None) -> Handler:
@@ -171,26 +166,22 @@ def _quick(route: Route, app: web.Application, authenticator: Authenticator | No
     """
     answers, quick = _Answers(route), route.quick
 
-    def begin(headers: Mapping[str, str], body: bytes) -> Begun:
+    def begin(headers: Mapping[str, str], body: bytes, tell: Tell) -> Begun:
         began, request_id = time.perf_counter(), answers.id_of(headers)
-        try:
-            principal = _authenticated(route, headers.get(_AUTHORIZATION, ""), authenticator)
-            taken = None if quick is None else quick(headers, body, Call(principal, request_id, app))
-        except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it; here it would cut the connection
-            return None
-        if not isinstance(taken, Pending):
-            if taken is not None:
-                answers.count(taken.status, began)
-            return taken
-        spell = taken.spell
 
-        def spelled(answer: "asyncio.Future[Any]") -> Spoken | None:
-            spoken = spell(answer)
+        def told(spoken: Spoken | None) -> None:
             if spoken is not None:
                 answers.count(spoken.status, began)
-            return spoken
+            tell(spoken)
 
-        return Pending(taken.answer, spelled)
+        try:
+            principal = _authenticated(route, headers.get(_AUTHORIZATION, ""), authenticator)
+            taken = None if quick is None else quick(headers, body, Call(principal, request_id, app), told)
+        except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it; here it would cut the connection
+            return None
+        if taken is not None and taken is not LATER:
+            answers.count(taken.status, began)
+        return taken
 
     return begin
 
@@ -226,11 +217,11 @@ def _excused(route: Route, request: web.Request, error: Exception) -> web.Respon
 
 def _authenticated(route: Route, authorization: str, authenticator: Authenticator | None) -> Principal:
     scheme, _, token = authorization.partition(" ")
-    principal: Principal | None = None
+    scheme, principal = scheme.lower(), None
     if authenticator is not None and token and len(token) <= TOKEN_CHARACTERS_MAX:
-        if scheme.lower() == "bearer":
+        if scheme == "bearer":
             principal = authenticator.of_token(token)
-        elif scheme.lower() == "pass" and route.auth is Auth.PASS_OR_TOKEN:
+        elif scheme == "pass" and route.auth is _PASS_OR_TOKEN:
             principal = authenticator.of_pass(token)
     if principal is None:
         raise Problem(problem.UNAUTHENTICATED, field="Authorization")

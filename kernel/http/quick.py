@@ -2,15 +2,15 @@
 The quickest way to answer: from the bytes of a request to those of its answer without parser, task and coroutine.
 
 A hot route may have such a way beside its handler. It looks at a request of the plain shape that has come whole,
-and says its answer, or what it waits for, or that it does not know: then the framework is given the bytes as
+and says its answer at once, or later, or that it does not know: then the framework is given the bytes as
 if nothing had been. So it must be safe to begin a request twice. Called by `kernel.http.door`
 for every connection; the table is put together by `kernel.http.application`.
 """
 
 import asyncio
+import enum
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
@@ -18,23 +18,25 @@ from kernel.http import shape
 from kernel.http.spoken import Spoken
 
 
-class Pending(NamedTuple):
+class Later(enum.Enum):
     """
-    What an answer waits for, and how it is said then; None: the handler has to say it.
+    The answer is not known yet; it will be told.
     """
 
-    answer: "asyncio.Future[Any]"
-    spell: "Callable[[asyncio.Future[Any]], Spoken | None]"
+    LATER = enum.auto()
 
 
-Begun = Spoken | Pending | None
-Begin = Callable[[Mapping[str, str], bytes], Begun]
-"""Takes headers by name in small letters, and the body."""
+LATER: Final = Later.LATER
+Begun = Spoken | Literal[Later.LATER] | None
+Tell = Callable[[Spoken | None], None]
+"""Takes an answer, once; None: the handler has to say it."""
+Begin = Callable[[Mapping[str, str], bytes, Tell], Begun]
+"""Takes headers by name in small letters, the body, and whom to tell what is said later."""
 QUICK_WAYS: Final = web.AppKey("quick_ways", dict[bytes, Begin])
 """By raw path; only for POST."""
 
 
-def begun(ways: Mapping[bytes, Begin], data: bytes) -> Begun:
+def begun(ways: Mapping[bytes, Begin], data: bytes, tell: Tell) -> Begun:
     """
     What becomes of a request that may go the quick way; None if it may not.
     """
@@ -42,7 +44,7 @@ def begun(ways: Mapping[bytes, Begin], data: bytes) -> Begun:
     if begin is None:
         return None
     request = shape.plain(data)
-    return None if request is None else begin(request.headers, request.body)
+    return None if request is None else begin(request.headers, request.body, tell)
 
 
 class QuickConnection(web.RequestHandler):
@@ -91,16 +93,14 @@ class QuickConnection(web.RequestHandler):
         web.RequestHandler.data_received(self, data)
 
     def _goes_quickly(self, data: bytes) -> bool:
-        taken = begun(self._quick_ways, data)
+        taken = begun(self._quick_ways, data, self._decided)
         if taken is None:
             return False
         self._request_count += 1
-        # A plain class first: Spoken is an abstract one's child, which are slow to recognize.
-        if isinstance(taken, Pending):
+        if taken is LATER:
             # The drain waits for it, as for any request, and nobody takes the connection for an idle one.
             self._taken, self._request_in_progress = data, True
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-            taken.answer.add_done_callback(partial(self._decided, taken.spell))
         else:
             self._say(taken)
         return True
@@ -113,9 +113,8 @@ class QuickConnection(web.RequestHandler):
             self._pause_transport_reading()
         self._behind += data
 
-    def _decided(self, spell: "Callable[[asyncio.Future[Any]], Spoken | None]", answer: "asyncio.Future[Any]") -> None:
-        spoken, asked = spell(answer), self._taken
-        self._taken, self._request_in_progress = None, False
+    def _decided(self, spoken: Spoken | None) -> None:
+        asked, self._taken, self._request_in_progress = self._taken, None, False
         behind, self._behind = self._behind, b""
         if self.transport is not None:
             if spoken is not None:

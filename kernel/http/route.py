@@ -9,14 +9,14 @@ import dataclasses
 import enum
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from kernel.auth.principal import Principal
 from kernel.http.problem import BAD_REQUEST, IDEMPOTENCY_KEY_MISSING, TOO_LARGE, Problem, ProblemType
-from kernel.http.quick import Begun
+from kernel.http.quick import Begun, Tell
 
 Handler = Callable[..., Awaitable[web.StreamResponse]]
 """Takes the request; that of a hot route also the `Call`."""
@@ -30,7 +30,7 @@ _VALUE = re.compile(r"(?<=^Invalid enum value) .*$", re.DOTALL)
 """msgspec repeats the value of an enumeration, which may be anything a person typed."""
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, gc=False):
     """
     What is known of a request to a hot route when its handler begins.
     """
@@ -90,7 +90,7 @@ class Route:
     """Answers for as long as somebody listens: the handler keeps its own deadlines, per write."""
     hot: bool = False
     """Served on the short way: without a deadline and a log context of its own, which its handler sees to."""
-    quick: "Callable[[Mapping[str, str], bytes, Call], Begun] | None" = None
+    quick: "Callable[[Mapping[str, str], bytes, Call, Tell], Begun] | None" = None
     """A hot route's way without a coroutine; what it does not know is the handler's."""
 
 

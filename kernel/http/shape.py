@@ -9,7 +9,9 @@ tells how much of a request is still to come after what the framework was given:
 """
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 HEAD_BYTES_MAX: Final = 8192
 BODY_BYTES_MAX: Final = 8192
@@ -26,7 +28,7 @@ _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]{1,9}) *(?=\r\n)", re.
 _UNUSUAL: Final = frozenset({"transfer-encoding", "expect", "upgrade", "content-encoding", "te", "trailer"})
 
 
-class Plain(NamedTuple):
+class Plain(msgspec.Struct, frozen=True, gc=False):
     """
     A request that came whole and alone.
     """

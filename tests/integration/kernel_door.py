@@ -187,7 +187,7 @@ async def open_house(**changes: Any) -> AsyncIterator[House]:
 
 
 def answers(route: str, status: str) -> float:
-    return metrics.http_requests.labels(route, "POST", status)._value.get()
+    return metrics.answers.of(route, "POST").by_status.get(int(status), 0)
 
 
 def cut(stage: str) -> float:

@@ -10,8 +10,8 @@ import pytest
 
 from contracts.events import BookingCancelled, BookingConfirmed, BookingDisplaced, BookingExpired
 from kernel.errors import Permanent
-from services.quota.domain.decisions import Ask, Held, HoldState, Refusal, Refused
-from services.quota.stores.steps import CLAIM_GOOD_FOR_MS, Outcome
+from services.quota.domain.decisions import Ask, Held, HoldState, Outcome, Refusal, Refused
+from services.quota.stores.steps import CLAIM_GOOD_FOR_MS
 from services.quota.use_cases.following import Following
 from services.quota.use_cases.looking_after import Sweep, Watch
 from tests.integration.quota_room import SLOT, Room, ask, heard, plan, room_of, said

@@ -13,12 +13,12 @@ import pytest
 
 from contracts.events import BookingExpired
 from kernel.errors import Permanent
-from services.quota.domain.decisions import Ask, Held, HoldState, Refusal, Refused
+from services.quota.domain.decisions import Ask, Held, HoldState, Outcome, Refusal, Refused
 from services.quota.domain.gate import Gate
 from services.quota.domain.returning import Offer
 from services.quota.stores.passes import Passes
 from services.quota.stores.scripts import SCRIPTS
-from services.quota.stores.steps import Outcome, SoldOut
+from services.quota.stores.steps import SoldOut
 from services.quota.stores.valkey import ScriptCall
 from services.quota.use_cases.following import Following
 from tests.integration.quota_room import SLOT, Room, ask, plan, room_of, said

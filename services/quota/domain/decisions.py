@@ -7,6 +7,7 @@ Built by use cases and stores; routes turn them into answers. Nothing here reads
 import dataclasses
 import enum
 import hashlib
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -93,6 +94,9 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 Decision: TypeAlias = Held | Refused
+Outcome: TypeAlias = Decision | Exception
+"""What comes of an ask; an exception is this ask's alone."""
+TellOutcome: TypeAlias = Callable[[Outcome], None]
 
 
 class GiveBack(enum.StrEnum):

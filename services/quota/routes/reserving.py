@@ -7,7 +7,6 @@ else is decided together with all who ask at the same moment. Never waits withou
 the decider answers in time, and no answer is 503 with the reservation's id.
 """
 
-import asyncio
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -21,12 +20,12 @@ from contracts.events import SlotPlanned
 from kernel.errors import Retryable
 from kernel.http import problem
 from kernel.http.problem import Problem, ProblemType
-from kernel.http.quick import Begun, Pending
+from kernel.http.quick import LATER, Begun, Tell
 from kernel.http.route import Call, bytes_of, decode, idempotency_key, key_in
 from kernel.http.spoken import Spoken
 from services.quota import problems
 from services.quota.domain.availability import Alternative, local_time, next_opening, utc_time
-from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
+from services.quota.domain.decisions import Ask, Held, Outcome, Refusal, Refused
 from services.quota.routes.parts import CATALOGUE, OFFICE_PATTERN, RETRY_SECONDS
 from services.quota.stores.catalogue import Catalogue
 from services.quota.use_cases.reservations import Reservations, ask_of
@@ -92,6 +91,7 @@ _SOLD_OUT_HEAD: Final = (
     b"Content-Type: application/problem+json\r\nCache-Control: no-store\r\nContent-Language: %b\r\nX-Request-Id: %b\r\n"
 )
 _REPLAYED: Final = b"Idempotency-Replayed: true\r\n"
+_CREATED: Final = HTTPStatus.CREATED.value
 
 
 async def make_reservation(request: web.Request, call: Call) -> web.StreamResponse:
@@ -122,7 +122,7 @@ async def make_reservation(request: web.Request, call: Call) -> web.StreamRespon
     return _refused(call, problem.language_of(request), ask, decision)
 
 
-def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call) -> Begun:
+def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call, tell: Tell) -> Begun:
     """
     The same without waiting for anything but the decision. None, or `Problem`: `make_reservation` has to say it.
     """
@@ -137,20 +137,28 @@ def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call) -> Begu
         return _sold_out_at_once(call, language, ask)
     if reservations.busy():
         return _spoken(call, language, problems.BUSY, retry_after_seconds=RETRY_SECONDS)
-    return Pending(reservations.reserve(ask), partial(_decided, call, language, ask))
+    reservations.ask(ask, partial(_tell, tell, call, language, ask))
+    return LATER
 
 
-def _decided(call: Call, language: str, ask: Ask, answer: "asyncio.Future[Decision]") -> Spoken | None:
-    if answer.cancelled() or isinstance(answer.exception(), Retryable):
+def _tell(tell: Tell, call: Call, language: str, ask: Ask, outcome: Outcome) -> None:
+    try:
+        spoken = _outcome(call, language, ask, outcome)
+    except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it
+        spoken = None
+    tell(spoken)
+
+
+def _outcome(call: Call, language: str, ask: Ask, outcome: Outcome) -> Spoken | None:
+    if isinstance(outcome, Held):
+        return _held(call, ask, outcome)
+    if isinstance(outcome, Retryable):
         return _unknown(call, language, ask)
-    if answer.exception() is not None:
+    if isinstance(outcome, Exception):
         return None
-    decision = answer.result()
-    if isinstance(decision, Held):
-        return _held(call, ask, decision)
-    if decision.why is Refusal.SOLD_OUT:
+    if outcome.why is Refusal.SOLD_OUT:
         return _sold_out_at_once(call, language, ask)
-    return _refused(call, language, ask, decision)
+    return _refused(call, language, ask, outcome)
 
 
 def _sold_out_at_once(call: Call, language: str, ask: Ask) -> Spoken | None:
@@ -196,7 +204,7 @@ def _held(call: Call, ask: Ask, held: Held) -> Spoken:
         state=held.state.value,
     )
     head = _HELD_HEAD % (ask.reservation_id.encode(), call.request_id.encode())
-    return Spoken(HTTPStatus.CREATED, head + _REPLAYED if held.replayed else head, _json(view))
+    return Spoken(_CREATED, head + _REPLAYED if held.replayed else head, _json(view))
 
 
 class SoldOutAnswers:

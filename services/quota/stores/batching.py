@@ -13,17 +13,18 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable
+from functools import partial
 from itertools import chain, islice
-from typing import NamedTuple
+
+import msgspec
 
 from kernel.errors import Retryable
 from kernel.log import get_logger
 from services.quota import metrics
-from services.quota.domain.decisions import Ask, Decision, Held, Refusal
+from services.quota.domain.decisions import Ask, Decision, Held, Outcome, Refusal, TellOutcome
 from services.quota.domain.gate import Gate
 from services.quota.domain.limit import Limit
 from services.quota.stores.passes import Decided, Passes
-from services.quota.stores.steps import Outcome
 
 log = get_logger(__name__)
 DRAIN_SECONDS = 5.0
@@ -36,22 +37,25 @@ MANY = 2 * CROWD
 _LOOK_AGAIN_SECONDS = 0.001
 
 
-class _Asked(NamedTuple):
+class _Asked(msgspec.Struct, gc=False):
     """
-    An ask with the answer its asker waits for.
+    An ask, and whom to tell what came of it.
     """
 
     ask: Ask
-    answer: asyncio.Future[Decision]
+    tell: TellOutcome | None
+    """None once it is told."""
     asked_at: float
 
     def say(self, outcome: Outcome) -> None:
-        if self.answer.done():
+        tell, self.tell = self.tell, None
+        if tell is None:
             return
-        if isinstance(outcome, Exception):
-            self.answer.set_exception(outcome)
-        else:
-            self.answer.set_result(outcome)
+        try:
+            tell(outcome)
+        except Exception:
+            # Whatever is wrong with one asker's ear, the others hear theirs.
+            log.exception("outcome_not_heard", reservation_id=self.ask.reservation_id)
 
 
 class BatchingDecider:
@@ -92,8 +96,16 @@ class BatchingDecider:
         """
         Places, or why not. Asking again with the same id changes nothing; letting go of the answer neither.
         """
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        self.ask(ask, partial(_answer, answer))
+        return answer
+
+    def ask(self, ask: Ask, tell: TellOutcome) -> None:
+        """
+        The same for one who is told: later, and once.
+        """
         loop = asyncio.get_running_loop()
-        asked = _Asked(ask, loop.create_future(), loop.time())
+        asked = _Asked(ask, tell, loop.time())
         self.underway += 1
         if ask.account_id in self._waiting or ask.account_id in self._deciding:
             self._behind.setdefault(ask.account_id, deque()).append(asked)
@@ -102,7 +114,6 @@ class BatchingDecider:
             self._set_off()
         if self._patience is None:
             self._patience = loop.call_at(asked.asked_at + self._wait_max_seconds, self._lose_patience)
-        return asked.answer
 
     async def settle(self) -> None:
         """
@@ -165,16 +176,16 @@ class BatchingDecider:
         Tell those who have waited too long that nobody knows. What has begun goes on without them.
         """
         loop = asyncio.get_running_loop()
-        now, oldest = loop.time(), None
+        since = loop.time() - self._wait_max_seconds
         lines = (self._deciding.values(), self._waiting.values(), *self._behind.values())
-        for asked in chain.from_iterable(lines):
-            if asked.asked_at + self._wait_max_seconds <= now:
-                asked.say(Retryable(f"no answer within {self._wait_max_seconds:g} s"))
-            elif not asked.answer.done() and (oldest is None or asked.asked_at < oldest):
-                oldest = asked.asked_at
+        untold = [asked for asked in chain.from_iterable(lines) if asked.tell is not None]
+        oldest = min((asked.asked_at for asked in untold if asked.asked_at > since), default=None)
         self._patience = None
         if oldest is not None:
             self._patience = loop.call_at(oldest + self._wait_max_seconds, self._lose_patience)
+        for asked in untold:
+            if asked.asked_at <= since:
+                asked.say(Retryable(f"no answer within {self._wait_max_seconds:g} s"))
 
     async def _pass(self, batch: list[_Asked], decided: Awaitable[None]) -> None:
         try:
@@ -185,7 +196,7 @@ class BatchingDecider:
             log.exception("pass_broke_off")
         except BaseException:
             # Torn down from outside, with its process.
-            for asked in chain(batch, self._waiting.values()):
+            for asked in (*batch, *self._waiting.values()):
                 asked.say(Retryable("the process is going down"))
             raise
         finally:
@@ -236,6 +247,15 @@ class BatchingDecider:
         for asked, outcome in zip(batch, outcomes, strict=True):
             asked.say(outcome)
         _count(batch, outcomes)
+
+
+def _answer(answer: asyncio.Future[Decision], outcome: Outcome) -> None:
+    if answer.done():
+        return
+    if isinstance(outcome, Exception):
+        answer.set_exception(outcome)
+    else:
+        answer.set_result(outcome)
 
 
 async def _nothing() -> None:

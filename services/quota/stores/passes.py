@@ -11,12 +11,11 @@ from typing import Any, Protocol, TypeVar
 
 from kernel.errors import Retryable
 from kernel.log import get_logger
-from services.quota.domain.decisions import Ask, Refusal, Refused
+from services.quota.domain.decisions import Ask, Outcome, Refusal, Refused
 from services.quota.keys import Keys
 from services.quota.stores.steps import (
     CLAIM_GOOD_FOR_MS,
     Claimed,
-    Outcome,
     SoldOut,
     Spelling,
     claims_of,

@@ -12,7 +12,7 @@ import msgspec
 
 from contracts.events import PlacesWanted
 from kernel.errors import Permanent, Retryable
-from services.quota.domain.decisions import Ask, Decision, Held, HoldState, Refusal, Refused
+from services.quota.domain.decisions import Ask, Held, HoldState, Outcome, Refusal, Refused
 from services.quota.keys import Keys
 from services.quota.stores.claims import pending_member
 from services.quota.stores.scripts import SCRIPTS, ClaimCode, DecideCode
@@ -24,9 +24,6 @@ SLOTS_KNOWN_MAX: Final = 50_000
 
 NOT_HERE: Final = "non local key"
 """What a node of a cluster says of keys that are on their way to another: nothing was written."""
-
-Outcome = Decision | Exception
-"""An exception is this ask's alone."""
 
 
 class Claimed(NamedTuple):

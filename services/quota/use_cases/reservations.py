@@ -15,7 +15,7 @@ from kernel.errors import Retryable
 from kernel.ids import derived
 from services.quota import metrics
 from services.quota.domain.availability import Alternative, Offers, PublicSlots
-from services.quota.domain.decisions import Ask, Decision
+from services.quota.domain.decisions import Ask, Decision, TellOutcome
 from services.quota.domain.gate import Gate
 from services.quota.stores.catalogue import Catalogue
 from services.quota.stores.free import COUNTRY_AGE_MAX_SECONDS, COUNTRY_RENEW_AFTER_SECONDS, FreePlaces, Moments
@@ -27,11 +27,13 @@ _COUNTRY = "country"
 
 class Decides(Protocol):
     """
-    Whatever decides an ask; the answer may be let go of, the decision is seen through.
+    Whatever decides an ask; nobody has to wait for the answer, the decision is seen through.
     """
 
     @property
     def full(self) -> bool: ...  # noqa: D102 - said by the class
+
+    def ask(self, ask: Ask, tell: TellOutcome) -> None: ...  # noqa: D102 - said by the class
 
     def decide(self, ask: Ask) -> "asyncio.Future[Decision]": ...  # noqa: D102 - said by the class
 
@@ -90,6 +92,12 @@ class Reservations:
         The decision. Raises `Retryable` when it is not known; the same ask finds out.
         """
         return self._decider.decide(ask)
+
+    def ask(self, ask: Ask, tell: TellOutcome) -> None:
+        """
+        The same for one who is told the outcome, later and once; `Retryable` when it is not known.
+        """
+        self._decider.ask(ask, tell)
 
     async def instead_of(self, plan: SlotPlanned, count: int) -> tuple[Alternative, ...]:
         """
