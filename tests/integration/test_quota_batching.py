@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.domain.limit import Limit
-from services.quota.stores.batching import CROWD, MANY
+from services.quota.stores.batching import CROWD
 from services.quota.stores.passes import Decided, Whole
 from services.quota.use_cases.reservations import Decides, ask_of
 from tests.integration.quota_room import HOUR_MS, SLOT, Room, ask, plan, room_of
@@ -247,9 +247,9 @@ async def test_beside_a_crowd_a_pass_waits_until_it_is_one_itself(
     assert first + then == len({one.seats for one in decisions if isinstance(one, Held)})
 
 
-async def test_many_leave_before_the_turn_of_the_loop_is_over(valkey: Any) -> None:
+async def test_a_crowd_leaves_before_the_turn_of_the_loop_is_over(valkey: Any) -> None:
     """
-    After a stall everybody is read in one turn: the store begins with the first of them meanwhile, and with the next.
+    When everybody is read in one turn the store begins with the first of them meanwhile, and with the next.
     """
     room = room_of(valkey)
     stayed = _Stayed(room.valkey, room.keys)
@@ -257,14 +257,14 @@ async def test_many_leave_before_the_turn_of_the_loop_is_over(valkey: Any) -> No
     await room.holds.apply([plan(SLOT, capacity=200)])
     decider = room.batching(lanes=2, passes=stayed)
 
-    answers = [decider.decide(ask()) for _ in range(2 * MANY + 1)]
+    answers = [decider.decide(ask()) for _ in range(2 * CROWD + 1)]
     began = list(stayed.sizes)
     stayed.let_go.set()
     decisions = await asyncio.gather(*answers)
 
-    assert [MANY, MANY] == began
-    assert [MANY, MANY, 1] == stayed.sizes
-    assert 2 * MANY + 1 == len({one.seats for one in decisions if isinstance(one, Held)})
+    assert [CROWD, CROWD] == began
+    assert [CROWD, CROWD, 1] == stayed.sizes
+    assert 2 * CROWD + 1 == len({one.seats for one in decisions if isinstance(one, Held)})
 
 
 async def test_who_has_waited_too_long_for_a_turn_is_turned_away_with_nothing_asked(room: Room, valkey: Any) -> None:

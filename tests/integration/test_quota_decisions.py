@@ -4,8 +4,6 @@ What a decision must hold to when it is made twice, when nothing is left, and wh
 Each of these is fast and wants Valkey alone: the planted bugs of `tests/mutations` are caught by them.
 """
 
-import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +16,6 @@ from services.quota.domain.gate import Gate
 from services.quota.domain.returning import Offer
 from services.quota.stores.passes import Passes
 from services.quota.stores.scripts import SCRIPTS
-from services.quota.stores.steps import SoldOut
 from services.quota.stores.valkey import ScriptCall
 from services.quota.use_cases.following import Following
 from tests.integration.quota_room import SLOT, Room, ask, plan, room_of, said
@@ -227,105 +224,3 @@ async def test_the_word_of_a_sold_out_slot_ends_when_a_place_may_be_had(room: Ro
     _, (full,) = await passes.decide([ask()])
 
     assert (0, True) == (full.offered, full.for_seconds <= 0.9)
-
-
-class _Scripted:
-    """
-    Passes that answer what they are told to, and note what they were asked.
-    """
-
-    def __init__(self, *outcomes: Outcome, sold_out: Sequence[SoldOut] = ()) -> None:
-        self.outcomes, self.sold_out = list(outcomes), list(sold_out)
-        self.asked: list[int] = []
-        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
-
-    async def decide(self, asks: Sequence[Ask]) -> tuple[list[Outcome], list[SoldOut]]:
-        """What was told, once it may go on."""
-        self.asked.append(len(asks))
-        self.begun.set()
-        await self.go_on.wait()
-        return [self.outcomes.pop(0) for _ in asks], self.sold_out
-
-
-def _held(number: int) -> Held:
-    return Held(seats=(number,), pay_by_ms=1, state=HoldState.HELD, replayed=False)
-
-
-async def test_everybody_gets_his_own_answer_and_trouble_is_its_askers_alone(room: Room) -> None:
-    """
-    Places, a fault and a refusal each reach whom they concern, in whatever company they were asked for.
-    """
-    told: list[Outcome] = [_held(1), _held(2), Permanent("his alone"), Refused(why=Refusal.SOLD_OUT), _held(3)]
-    scripted = _Scripted(*told)
-    scripted.go_on.set()
-    decider = room.batching(lanes=1, passes=scripted)
-
-    answers = await asyncio.gather(*(decider.decide(ask()) for _ in told), return_exceptions=True)
-
-    assert [repr(one) for one in told] == [repr(one) for one in answers]
-    assert 0 == decider.underway
-
-
-async def test_who_asks_twice_at_once_is_asked_for_one_after_the_other(room: Room) -> None:
-    """
-    Three asks of one account are three passes, and nobody is forgotten.
-    """
-    scripted = _Scripted(_held(1), _held(2), _held(3))
-    scripted.go_on.set()
-    decider = room.batching(passes=scripted, wait_max_seconds=0.5)
-
-    async with asyncio.timeout(3):
-        answers = await asyncio.gather(*(decider.decide(ask(account_id="acc_1")) for _ in range(3)))
-
-    assert [(1,), (2,), (3,)] == [one.seats for one in answers if isinstance(one, Held)]
-    assert [1, 1, 1] == scripted.asked
-
-
-async def test_an_asker_who_leaves_takes_nobodys_answer_along(room: Room) -> None:
-    """
-    He lets go while the pass is out: his neighbours hear theirs.
-    """
-    scripted = _Scripted(_held(1), _held(2), _held(3))
-    decider = room.batching(lanes=1, passes=scripted)
-    leaver, *others = [decider.decide(ask()) for _ in range(3)]
-    await scripted.begun.wait()
-    leaver.cancel()
-    scripted.go_on.set()
-    _, forgotten = await asyncio.wait(others, timeout=2)
-
-    assert set() == forgotten
-    assert [_held(2), _held(3)] == [one.result() for one in others]
-
-
-async def test_two_crowds_that_come_back_together_leave_both_lanes_free(room: Room) -> None:
-    """
-    Nothing is under way after their answers, and the next two crowds are out together as well.
-    """
-    crowd = 20
-    scripted = _Scripted(*[_held(number) for number in range(4 * crowd)])
-    decider = room.batching(passes=scripted, batch_max=crowd)
-    for both in ([crowd] * 2, [crowd] * 4):
-        scripted.go_on.clear()
-        answers = [decider.decide(ask()) for _ in range(2 * crowd)]
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert both == scripted.asked
-        scripted.go_on.set()
-        await asyncio.gather(*answers)
-        async with asyncio.timeout(1):
-            await decider.settle()
-
-
-async def test_the_gate_stays_shut_for_as_long_as_was_said(room: Room) -> None:
-    """
-    From the sending of the question on: no worker refuses by itself for longer.
-    """
-    gate, asked = Gate(), ask(FULL)
-    scripted = _Scripted(Refused(why=Refusal.SOLD_OUT), sold_out=[SoldOut(FULL, 0, 0.5, "")])
-    scripted.go_on.set()
-    loop = asyncio.get_running_loop()
-
-    await room.batching(passes=scripted, gate=gate).decide(asked)
-
-    assert gate.refuses(ask(FULL), loop.time())
-    assert not gate.refuses(ask(FULL), loop.time() + 0.5)

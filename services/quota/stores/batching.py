@@ -31,9 +31,10 @@ DRAIN_SECONDS = 5.0
 GATE_SHARE_MIN = 0.7
 """Of the time a sold-out slot may be refused from memory, at least so much is used."""
 CROWD = 32
-"""Asks. Beside so many under way a pass of fewer waits: two halves cost the store as many syncs as two wholes."""
-MANY = 2 * CROWD
-"""Asks. So many need not wait until everybody has been read, as after a stall: the store begins meanwhile."""
+"""
+Asks. Beside so many under way a pass of fewer waits: two halves cost the store as many syncs as two wholes. So many,
+and no fewer than are under way, need not wait until everybody has been read: the store begins meanwhile.
+"""
 _LOOK_AGAIN_SECONDS = 0.001
 
 
@@ -129,7 +130,7 @@ class BatchingDecider:
 
     def _set_off(self) -> None:
         """
-        Begin the next pass if anybody waits and a lane is free: when this turn of the loop is over, or many at once.
+        Begin the next pass if anybody waits and a lane is free: when this turn of the loop is over, or a crowd at once.
         """
         if self._beginning is None and self._waiting and self._lanes_free:
             if len(self._deciding) >= CROWD > len(self._waiting):
@@ -137,7 +138,7 @@ class BatchingDecider:
             # Its batch is taken when it begins, so that all who ask in this turn are in it.
             self._lanes_free -= 1
             self._beginning = asyncio.get_running_loop().call_soon(self._begin)
-        if self._beginning is not None and len(self._waiting) >= MANY:
+        if self._beginning is not None and len(self._waiting) >= max(CROWD, len(self._deciding)):
             self._beginning.cancel()
             self._begin()
 
