@@ -15,7 +15,7 @@ from typing import Final
 from loadtests.ratio import minimal
 from loadtests.ratio.client import Connection, Volley, connections, fire
 from loadtests.ratio.processor import core_seconds, cpu_seconds
-from loadtests.ratio.stand import Stand
+from loadtests.ratio.stand import MINIMAL, Stand
 
 CONNECTIONS: Final = 64
 POOL: Final = 4096
@@ -101,8 +101,8 @@ SCENARIOS: Final = (
     Scenario(
         name="reserve_hot",
         what="ours: the same on one slot",
-        worker="quota-fsync",
-        valkey="valkey",
+        worker="quota-beside",
+        valkey="valkey-beside",
         make=_hot_reservations,
     ),
     Scenario(
@@ -123,15 +123,15 @@ SCENARIOS: Final = (
     Scenario(
         name="jwt_cold",
         what="ours: a JWT never seen before",
-        worker="quota-fsync",
-        valkey="valkey",
+        worker="quota-beside",
+        valkey="valkey-beside",
         tokens_known=False,
     ),
     Scenario(
         name="jwt_cached",
         what="ours: a JWT verified before",
-        worker="quota-fsync",
-        valkey="valkey",
+        worker="quota-beside",
+        valkey="valkey-beside",
         tokens_known=True,
     ),
     Scenario(
@@ -147,7 +147,7 @@ SCENARIOS: Final = (
         worker="row-lock",
         make=_one_slot,
     ),
-    Scenario(name="minimal", what="minimal durable hold, Valkey alone", worker=None, valkey="valkey"),
+    Scenario(name="minimal", what="minimal durable hold, Valkey alone", worker=None, valkey=MINIMAL),
 )
 
 
@@ -166,7 +166,7 @@ async def measure(scenario: Scenario, stand: Stand, *, number: int, seconds: flo
     """
     worker = scenario.worker
     if worker is None:
-        port = stand.port_of["valkey"]
+        port = stand.port_of[MINIMAL]
         return await _billed(scenario, stand, number, minimal.hold(port, seconds=seconds, batch=CONNECTIONS))
     async with connections(stand.port_of[worker], CONNECTIONS) as lines:
         requests = await _requests(scenario, stand, lines, seconds)

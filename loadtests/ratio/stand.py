@@ -41,6 +41,9 @@ from services.quota.use_cases.following import Following
 FREE_PLACES: Final = 1_000_000
 UNWRITTEN: Final = "memory"
 """The pair without a file that is always there."""
+BESIDE: Final = "beside"
+"""The fsynced pair whose store is filled by others than `reserve`."""
+MINIMAL: Final = "valkey-minimal"
 CONNECT_SECONDS: Final = 10.0
 WORKERS_GRACE_SECONDS: Final = 10.0
 
@@ -56,7 +59,7 @@ class Pair(NamedTuple):
 
 def pair_of(name: str) -> Pair:
     """
-    What they are called that write nothing down.
+    What they are called that have a store of their own.
     """
     return Pair(worker=f"quota-{name}", store=f"valkey-{name}")
 
@@ -135,15 +138,32 @@ async def without_a_file(made: Stand, name: str) -> Pair:
     """
     One more worker on a Valkey of its own that writes nothing down.
     """
+    return await _pair(made, name, MEMORY)
+
+
+async def stores_apart(made: Stand) -> None:
+    """
+    A Valkey costs more the more it holds: so that those compared hold as much, others fill other ones.
+    """
+    await _pair(made, BESIDE, FSYNC)
+    await _store(made, MINIMAL, FSYNC)
+
+
+async def _pair(made: Stand, name: str, durability: str) -> Pair:
     pair = pair_of(name)
-    folder = made.stack.state.data(pair.store)
-    program = valkey.program(folder, port=_free_ports(made, 1)[0])
-    config = folder / "valkey.conf"
-    config.write_text(config.read_text().replace("appendonly yes", "appendonly no"))
-    await made.start(dataclasses.replace(program, name=pair.store), core=made.cores.rest)
+    await _store(made, pair.store, durability)
     await _fill_valkey(made, pair.store)
-    await made.start(_quota(made, pair.worker, pair.store, MEMORY), core=made.cores.worker)
+    await made.start(_quota(made, pair.worker, pair.store, durability), core=made.cores.worker)
     return pair
+
+
+async def _store(made: Stand, name: str, durability: str) -> None:
+    folder = made.stack.state.data(name)
+    program = valkey.program(folder, port=_free_ports(made, 1)[0])
+    if durability == MEMORY:
+        config = folder / "valkey.conf"
+        config.write_text(config.read_text().replace("appendonly yes", "appendonly no"))
+    await made.start(dataclasses.replace(program, name=name), core=made.cores.rest)
 
 
 def _url(made: Stand, name: str) -> str:
