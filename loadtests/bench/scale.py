@@ -19,7 +19,7 @@ class Scale:
     family_max: int = 5
     peak_rounds: int = 3
     peak_seconds: float = 2.5
-    half_rounds: int = 5
+    half_rounds: int = 9
     half_seconds: float = 4.0
     storm_rounds: int = 5
     storm_seconds: float = 4.0
