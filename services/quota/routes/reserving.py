@@ -143,13 +143,13 @@ def reserve_quickly(headers: Mapping[str, str], body: bytes, call: Call, tell: T
 
 def _tell(tell: Tell, call: Call, language: str, ask: Ask, outcome: Outcome) -> None:
     try:
-        spoken = _outcome(call, language, ask, outcome)
+        spoken = _spelled(call, language, ask, outcome)
     except Exception:  # noqa: BLE001 - the handler meets it too, answers and logs it
         spoken = None
     tell(spoken)
 
 
-def _outcome(call: Call, language: str, ask: Ask, outcome: Outcome) -> Spoken | None:
+def _spelled(call: Call, language: str, ask: Ask, outcome: Outcome) -> Spoken | None:
     if isinstance(outcome, Held):
         return _held(call, ask, outcome)
     if isinstance(outcome, Retryable):
