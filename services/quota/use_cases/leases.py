@@ -8,6 +8,7 @@ recognise a repeated decision by its seq, and what throws away or stops shows it
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,6 +22,8 @@ from services.quota.stores.leases import Lease, Leases, Look
 log = get_logger(__name__)
 RENEWALS_PER_LEASE: Final = 3
 """Two renewals may fail before a lease is lost."""
+WHOLE_MS: Final = 0.001
+"""Seconds. Valkey counts a lease from the last whole millisecond of its clock, up to one before it was asked."""
 
 
 class Tenure:
@@ -39,7 +42,8 @@ class Tenure:
         """
         What may be told now; nothing while the last renewal is too long ago.
         """
-        return self._held if asyncio.get_running_loop().time() < self._until else {}
+        # Not the loop's clock, which stands still during a turn.
+        return self._held if time.monotonic() < self._until else {}
 
     async def keep(self) -> None:
         """
@@ -56,10 +60,10 @@ class Tenure:
         """
         Renew what is held, then give up what is too much or take what is missing.
         """
-        asked_at = asyncio.get_running_loop().time()
+        asked_at = time.monotonic()
         look = await self._leases.renew()
         self._note_lost(set(self._held) - set(look.held))
-        self._held, self._until = dict(look.held), asked_at + self._leases.lease_seconds
+        self._held, self._until = dict(look.held), asked_at + self._leases.lease_seconds - WHOLE_MS
         await self._settle(look)
         metrics.relay_partitions.set(len(self._held))
 
