@@ -35,7 +35,6 @@ TOKEN_CHARACTERS_MAX = 4096
 # In small letters, as a quick way has them; aiohttp's headers do not mind.
 _REQUEST_ID = "x-request-id"
 _AUTHORIZATION = "authorization"
-_PASS_OR_TOKEN = Auth.PASS_OR_TOKEN
 
 
 class Authenticator(Protocol):
@@ -221,7 +220,7 @@ def _authenticated(route: Route, authorization: str, authenticator: Authenticato
     if authenticator is not None and token and len(token) <= TOKEN_CHARACTERS_MAX:
         if scheme == "bearer":
             principal = authenticator.of_token(token)
-        elif scheme == "pass" and route.auth is _PASS_OR_TOKEN:
+        elif scheme == "pass" and route.auth is Auth.PASS_OR_TOKEN:
             principal = authenticator.of_pass(token)
     if principal is None:
         raise Problem(problem.UNAUTHENTICATED, field="Authorization")

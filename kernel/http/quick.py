@@ -10,6 +10,7 @@ for every connection; the table is put together by `kernel.http.application`.
 import asyncio
 import enum
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -93,7 +94,7 @@ class QuickConnection(web.RequestHandler):
         web.RequestHandler.data_received(self, data)
 
     def _goes_quickly(self, data: bytes) -> bool:
-        taken = begun(self._quick_ways, data, self._decided)
+        taken = begun(self._quick_ways, data, partial(self._decided, data))
         if taken is None:
             return False
         self._request_count += 1
@@ -113,13 +114,16 @@ class QuickConnection(web.RequestHandler):
             self._pause_transport_reading()
         self._behind += data
 
-    def _decided(self, spoken: Spoken | None) -> None:
-        asked, self._taken, self._request_in_progress = self._taken, None, False
+    def _decided(self, asked: bytes, spoken: Spoken | None) -> None:
+        if asked is not self._taken:
+            # It was given to the framework after all: its answer is not for whatever this connection is at now.
+            return
+        self._taken, self._request_in_progress = None, False
         behind, self._behind = self._behind, b""
         if self.transport is not None:
             if spoken is not None:
                 self._say(spoken)
-            elif asked is not None:
+            else:
                 self._hand_over(asked)
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)

@@ -50,6 +50,11 @@ def _held(number: int) -> Held:
     return Held(seats=(number,), pay_by_ms=1, state=HoldState.HELD, replayed=False)
 
 
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 async def test_everybody_gets_his_own_answer_and_trouble_is_its_askers_alone(room: Room) -> None:
     """
     Places, a fault and a refusal each reach whom they concern, in whatever company they were asked for.
@@ -106,8 +111,7 @@ async def test_two_crowds_that_come_back_together_leave_both_lanes_free(room: Ro
     for both in ([crowd] * 2, [crowd] * 4):
         scripted.go_on.clear()
         answers = [decider.decide(ask()) for _ in range(2 * crowd)]
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await _turns(3)
         assert both == scripted.asked
         scripted.go_on.set()
         await asyncio.gather(*answers)
@@ -158,11 +162,6 @@ async def test_no_fewer_leave_at_once_than_are_out(room: Room) -> None:
     assert len(answers) == len({one.seats for one in await asyncio.gather(*answers) if isinstance(one, Held)})
 
 
-async def _turns(count: int) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
-
 async def test_whatever_goes_wrong_in_telling_one_the_others_hear_theirs(room: Room) -> None:
     """
     He who cannot hear is told once, and nobody else is told anything but his own.
@@ -208,14 +207,18 @@ async def test_who_asks_again_on_hearing_that_nobody_knows_keeps_nobody_from_hea
     decider = room.batching(batch_max=1, lanes=1, passes=scripted, wait_max_seconds=0.05)
     told: list[Outcome] = []
     asked_again: list[asyncio.Future[Decision]] = []
+    all_told = asyncio.Event()
 
     def hears(outcome: Outcome) -> None:
         told.append(outcome)
         asked_again.append(decider.decide(ask()))
+        if len(told) == 3:
+            all_told.set()
 
     for _ in range(3):
         decider.ask(ask(), hears)
-    await asyncio.sleep(0.07)
+    async with asyncio.timeout(2):
+        await all_told.wait()
     assert [Retryable] * 3 == [type(one) for one in told]
     scripted.go_on.set()
     await asyncio.gather(*asked_again, return_exceptions=True)

@@ -344,3 +344,23 @@ async def test_a_client_that_hangs_up_leaves_its_places_and_nobody_else_waits(
 
     status, headers, _ = await (await door.line()).ask(_raw("a"))
     assert (201, "true") == (status, headers["Idempotency-Replayed"])
+
+
+async def test_what_the_framework_was_given_after_all_is_answered_once(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A way that breaks after it has asked: what it is told then is nobody's, least of all the next request's.
+    """
+    begun = quick.begun
+
+    def broken(*looked_at: Any) -> None:
+        begun(*looked_at)
+
+    monkeypatch.setattr("kernel.http.quick.begun", broken)
+    line = await door.line()
+
+    answers = [await line.ask(_raw(who)) for who in ("1", "22", "333")]
+
+    assert [201, 201, 201] == [status for status, _, _ in answers]
+    assert [["per_10"], ["per_220"], ["per_3330"]] == [body["person_ids"] for _, _, body in answers]
