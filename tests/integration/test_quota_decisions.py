@@ -162,6 +162,21 @@ async def test_a_returned_number_that_is_missing_stops_every_write_to_its_slot(r
     assert before == await _books(room)
 
 
+async def test_a_number_too_many_among_the_returned_sells_nothing(room: Room, passes: Passes) -> None:
+    """
+    More numbers came back than the books say, so one of them may be in use: none is sold, and nothing is written.
+    """
+    first, second = ask(), ask()
+    await _decided(passes, first, second)
+    await room.holds.resolve([room.holds.release_call(SLOT, first.reservation_id, reason="expired")])
+    for seat in (1, 2):
+        await room.valkey.call("ZADD", room.keys.returned(SLOT), 1, seat)
+    before = await _books(room), await room.records("hold")
+
+    assert [Refused(why=Refusal.UNBALANCED)] * 2 == await _decided(passes, ask(), ask())
+    assert before == (await _books(room), await room.records("hold"))
+
+
 async def test_an_older_plan_changes_nothing(room: Room) -> None:
     """
     Plans may arrive twice and out of order: the newest stands.

@@ -32,21 +32,20 @@
 -- @include "clock"
 -- @include "claims"
 -- @include "places"
-local claims_of, claimed_now, to_claim, held, results = {}, {}, {}, {}, {}
+-- Of an account: its claims as a table; as a text if this pass has made them; false if there are none.
+local claims_of, held = {}, {}
 
 -- Look. Most accounts have no claims yet: theirs become what the ask brought along, as it is.
 local function look_at(at)
-  local reservation_id, claims_key = asks[at + 1], asks[at + 6]
-  local claims = claims_of[claims_key]
-  if claimed_now[claims_key] then
-    claims = cmsgpack.unpack(claimed_now[claims_key])
-  elseif claims == nil then
-    local text, broken = look_at_text(claims_key)
+  local reservation_id = asks[at + 1]
+  local claims = claims_of[asks[at + 6]]
+  if claims == nil then
+    local text, broken = look_at_text(asks_from + at / ASK_WIDTH * 2 + 2, asks[at + 6])
     claims = text and unpacked(text) or false
-    if broken or (text and not claims) then
-      return CODE.BROKEN, NO_SEATS, 0, broken or "no claims can be read from " .. claims_key
-    end
-    claims_of[claims_key] = claims
+    if text and not claims then broken = "no claims can be read from " .. asks[at + 6] end
+    if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
+  elseif type(claims) == "string" then
+    claims = cmsgpack.unpack(claims)
   end
   local why, who, number
   if claims then
@@ -63,27 +62,18 @@ local function look_at(at)
   local code, chosen, deadline_ms, word = look_at_places(at)
   if code == CODE.HELD then
     held[reservation_id] = true
-    if not claims then
-      to_claim[claims_key] = asks[at + 7]
-      claims_of[claims_key] = nil
-      claimed_now[claims_key] = asks[at + 7]
-    elseif not claims.account then
-      claims.account = cmsgpack.unpack(asks[at + 7]).account
-      to_claim[claims_key] = cmsgpack.pack(claims)
-    end
+    if claims and not claims.account then claims.account = cmsgpack.unpack(asks[at + 7]).account end
+    claims_of[asks[at + 6]] = claims or asks[at + 7]
   end
   return code, chosen, deadline_ms, word
 end
 
-look_at_texts(function(at, keys) keys[#keys + 1], keys[#keys + 2] = asks[at + 4], asks[at + 6] end)
-for at = 0, #asks - 1, ASK_WIDTH do
-  local index = #results
-  results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
-end
+look_at_texts(6)
+local results = look_at_all(look_at)
 
 -- Take.
-take_places(function(at, written)
-  local claims_key = asks[at + 6]
-  if to_claim[claims_key] then written[#written + 1], written[#written + 2] = claims_key, to_claim[claims_key] end
+take_places(function(at)
+  local claims = claims_of[asks[at + 6]]
+  return asks[at + 6], type(claims) == "table" and cmsgpack.pack(claims) or claims
 end)
 return answer(results)

@@ -28,7 +28,7 @@
 ]]
 -- @include "clock"
 -- @include "places"
-local held, results = {}, {}
+local held = {}
 
 -- Look.
 local function look_at(at)
@@ -41,11 +41,8 @@ local function look_at(at)
   return code, chosen, deadline_ms, word
 end
 
-look_at_texts(function(at, keys) keys[#keys + 1] = asks[at + 4] end)
-for at = 0, #asks - 1, ASK_WIDTH do
-  local index = #results
-  results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
-end
+look_at_texts()
+local results = look_at_all(look_at)
 
 -- Take.
 take_places()

@@ -39,50 +39,55 @@ local reservation_id, hold_key = asks[1], asks[4]
 local wanted, refusal, is_last = cmsgpack.unpack(ARGV[2]), ARGV[6], ARGV[8] == "1"
 local member = reservation_id .. "|" .. ARGV[5]
 
+-- Numbers above the last one ever given out that a wish has passed over, by slot.
+local gaps_of = {}
+
 -- Everything that came back, whenever it is offered to others.
-local function open_pool(slot)
-  local seats, broken = look("ZRANGE", slot.returned_key, 0, -1)
-  slot.broken, slot.pool = slot.broken or broken, {}
-  for index, seat in ipairs(seats or {}) do slot.pool[index] = tonumber(seat) end
-  table.sort(slot.pool)
+local function open_pool(number)
+  local seats, broken = look("ZRANGE", of_slot(number, AT_RETURNED_KEY), 0, -1)
+  local pool = {}
+  for index, seat in ipairs(seats or {}) do pool[index] = tonumber(seat) end
+  table.sort(pool)
+  pool_of[number], broken_slot[number] = pool, broken_slot[number] or broken
 end
 
 -- These very numbers, lowest first; nil if one of them is not free.
-local function choose_these(slot, numbers)
-  local highest, fresh = numbers[#numbers], 0
-  if highest > slot.books[AT_CAPACITY] then return nil end
+local function choose_these(number, numbers)
+  local books, highest, fresh = books_of[number], numbers[#numbers], 0
+  if highest > books[AT_CAPACITY] then return nil end
   local left, among, gaps = {}, {}, {}
   for _, seat in ipairs(numbers) do among[seat] = true end
-  for _, seat in ipairs(slot.pool) do
+  for _, seat in ipairs(pool_of[number]) do
     if not among[seat] then left[#left + 1] = seat end
   end
-  for seat = slot.books[AT_NEXT_SEAT], highest do
+  for seat = books[AT_NEXT_SEAT], highest do
     if among[seat] then fresh = fresh + 1 else gaps[#gaps + 1] = seat end
   end
-  if #slot.pool - #left + fresh ~= #numbers then return nil end
-  slot.taken, slot.pool, slot.gaps = numbers, left, gaps
+  if #pool_of[number] - #left + fresh ~= #numbers then return nil end
+  taken_of[number], pool_of[number], gaps_of[number] = numbers, left, gaps
   return numbers
 end
 
 local function look_at_one(at)
-  local slot = look_at_slot(asks[at + 5])
-  if slot.broken then return CODE.BROKEN, slot.broken end
-  if not slot.books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT end
-  open_pool(slot)
-  if slot.broken then return CODE.BROKEN, slot.broken end
-  if not balanced_books(slot.books) or #slot.pool ~= slot.books[AT_RETURNED] then return CODE.UNBALANCED end
+  local number = asks[at + 5]
+  local books = look_at_slot(number)
+  if broken_slot[number] then return CODE.BROKEN, broken_slot[number] end
+  if not books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT end
+  open_pool(number)
+  if broken_slot[number] then return CODE.BROKEN, broken_slot[number] end
+  if not balanced_books(books) or #pool_of[number] ~= books[AT_RETURNED] then return CODE.UNBALANCED end
   local count, seats = asks[at + 3], nil
-  if slot.books[AT_FREE] < count then return CODE.SOLD_OUT end
-  if at == 0 and #wanted == count then seats = choose_these(slot, wanted) end
-  seats = seats or choose_seats(slot, count)
+  if books[AT_FREE] < count then return CODE.SOLD_OUT end
+  if at == 0 and #wanted == count then seats = choose_these(number, wanted) end
+  seats = seats or choose_seats(number, count)
   if not seats then return CODE.SOLD_OUT end
-  return promise(at, slot, seats, tonumber(ARGV[3])), slot.broken
+  return (promise(at, number, seats, tonumber(ARGV[3])))
 end
 
 -- Look.
-local partition = look_at_partition(1)
-if partition.broken then return {-15, "", partition.broken} end
-if partition.stopped then return {-10, "", ""} end
+look_at_partition(1)
+if broken_partition[1] then return {-15, "", broken_partition[1]} end
+if stopped[1] then return {-10, "", ""} end
 local hold = read_hold(hold_key)
 if hold then return {hold.state == RELEASED and -3 or 0, hold.slot_id, hold.state} end
 if redis.call("ZSCORE", refused_key, member) then return {is_last and -4 or -1, "", ""} end
@@ -98,13 +103,13 @@ end
 -- Take.
 if had then
   take_places()
-  if partition.silent then return {-15, "", partition.silent} end
-  for _, seat in ipairs(had.gaps or {}) do redis.call("ZADD", had.returned_key, at_ms, seat) end
-  return {1, had.slot_id, HELD}
+  if silent[1] then return {-15, "", silent[1]} end
+  for _, seat in ipairs(gaps_of[had] or {}) do redis.call("ZADD", of_slot(had, AT_RETURNED_KEY), at_ms, seat) end
+  return {1, of_slot(had, AT_SLOT_ID), HELD}
 end
 if is_last then
-  announce(partition.outbox_key, position_key, {
-    "type", "places_refused", "slot_id", slot_rows[#slot_rows - SLOT_WIDTH + 1], "at_ms", at_ms,
+  announce(of_partition(1, AT_OUTBOX_KEY), position_key, {
+    "type", "places_refused", "slot_id", of_slot(#slot_rows / SLOT_WIDTH, AT_SLOT_ID), "at_ms", at_ms,
     "reservation_id", reservation_id, "account_id", ARGV[7], "reason", why,
   })
 end

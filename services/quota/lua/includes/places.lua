@@ -10,7 +10,11 @@
 --   slots       slot_id, books key, returned key, takers key, number of its partition
 --   asks        reservation_id, body, count of persons, hold key, number of its slot, and two of the script's own
 -- A body is the middle of a hold: msgpack of slot_id, account_id and person_ids, one after the other.
-local PARTITION_WIDTH, SLOT_WIDTH, ASK_WIDTH = 3, 5, 7
+local PARTITION_WIDTH, AT_POSITION_KEY, AT_STOPPED_KEY, AT_OUTBOX_KEY = 3, 1, 2, 3
+local SLOT_WIDTH, AT_SLOT_ID, AT_BOOKS_KEY, AT_RETURNED_KEY, AT_TAKERS_KEY, AT_PARTITION = 5, 1, 2, 3, 4, 5
+local ASK_WIDTH = 7
+-- What each ask is answered: code, seats, number, word.
+local RESULT_WIDTH = 4
 -- How a hold begins: an array of eight, of which the state is the first.
 local HELD_HOLD = "\152\164held"
 local NO_SEATS = {}
@@ -25,8 +29,17 @@ local GATE_MS = 1000
 
 local batch = cmsgpack.unpack(ARGV[1])
 local partition_rows, slot_rows, asks = batch[1], batch[2], batch[3]
-local partitions, slots, granted = {}, {}, {}
 local at_ms = clock_ms()
+
+-- What is known of partitions and slots by their number in the batch: a column for each thing, and the rare ones stay
+-- empty. A table for each slot would cost as much as its books, as would a call for each of its keys.
+local begins_of, seq_of, said_at, stopped, silent, broken_partition = {}, {}, {}, {}, {}, {}
+local books_of, newcomers_of, pool_of, taken_of, broken_slot = {}, {}, {}, {}, {}
+-- Four of each promise: row of the ask, number of the slot, seats, pay_by_ms.
+local granted, granted_count = {}, 0
+
+local function of_partition(number, column) return partition_rows[(number - 1) * PARTITION_WIDTH + column] end
+local function of_slot(number, column) return slot_rows[(number - 1) * SLOT_WIDTH + column] end
 
 local function look(command, ...)
   local reply = redis.pcall(command, ...)
@@ -34,86 +47,91 @@ local function look(command, ...)
   return reply
 end
 
--- What lies under keys: of each its text, or false. All are read in one call, whose cost is mostly that it is one.
-local texts = {}
+-- The texts under the batch's keys, in its order: two of each partition, one of each slot, and of each ask that of its
+-- hold and, where the script names one, of another key. Nil where each has to be looked at by itself.
+local texts, slots_from, asks_from, texts_per_ask = nil, 0, 0, 1
 
--- Everything about partitions and slots of the batch, and of each row of it what `of_ask` adds. MGET finds nothing
--- where there is no text, so a key it found nothing under must not be there at all. Where one is, or some have
--- moved to another node, nothing is known, and `look_at_text` asks about each key by itself.
-local function look_at_texts(of_ask)
-  local keys, absent = {}, {}
+-- All are read in one call, whose cost is mostly that it is one; `beside` is the column of an ask's other key. MGET
+-- finds nothing where there is no text, so a key it found nothing under must not be there at all. Where one is, or some
+-- have moved to another node, nothing is known.
+local function look_at_texts(beside)
+  local keys, count, absent, missing = {}, 0, {}, 0
   for at = 0, #partition_rows - 1, PARTITION_WIDTH do
-    keys[#keys + 1], keys[#keys + 2] = partition_rows[at + 1], partition_rows[at + 2]
+    keys[count + 1], keys[count + 2] = partition_rows[at + AT_POSITION_KEY], partition_rows[at + AT_STOPPED_KEY]
+    count = count + 2
   end
-  for at = 0, #slot_rows - 1, SLOT_WIDTH do keys[#keys + 1] = slot_rows[at + 2] end
-  for at = 0, #asks - 1, ASK_WIDTH do of_ask(at, keys) end
+  slots_from = count
+  for at = 0, #slot_rows - 1, SLOT_WIDTH do
+    count = count + 1
+    keys[count] = slot_rows[at + AT_BOOKS_KEY]
+  end
+  asks_from, texts_per_ask = count, beside and 2 or 1
+  for at = 0, #asks - 1, ASK_WIDTH do
+    keys[count + 1] = asks[at + 4]
+    if beside then keys[count + 2] = asks[at + beside] end
+    count = count + texts_per_ask
+  end
   local found = look("MGET", unpack(keys))
   if not found then return end
-  for index, key in ipairs(keys) do
-    if found[index] then texts[key] = found[index] else absent[#absent + 1] = key end
+  for index = 1, count do
+    if not found[index] then
+      missing = missing + 1
+      absent[missing] = keys[index]
+    end
   end
-  if #absent > 0 and look("EXISTS", unpack(absent)) ~= 0 then return end
-  for _, key in ipairs(absent) do texts[key] = false end
+  if missing > 0 and look("EXISTS", unpack(absent)) ~= 0 then return end
+  texts = found
 end
 
-local function look_at_text(key)
-  local text = texts[key]
-  if text ~= nil then return text end
+local function look_at_text(index, key)
+  if texts then return texts[index] end
   return look("GET", key)
 end
 
 local function look_at_partition(number)
-  local at = (number - 1) * PARTITION_WIDTH
-  local position_key, stopped_key = partition_rows[at + 1], partition_rows[at + 2]
-  local position, broken = look_at_text(position_key)
-  local stopped, also_broken = look_at_text(stopped_key)
+  local position_key = of_partition(number, AT_POSITION_KEY)
+  local position, broken = look_at_text(2 * number - 1, position_key)
+  local why_stopped, also_broken = look_at_text(2 * number, of_partition(number, AT_STOPPED_KEY))
   local epoch, seq = position_of(position)
   if not epoch then broken = "no position can be read from " .. position_key end
-  local partition = {
-    position_key = position_key, outbox_key = partition_rows[at + 3], broken = broken or also_broken,
-    begins = math.max(epoch or 0, 1) .. "-", seq = seq, stopped = stopped, silent = false, changed = false,
-  }
-  partitions[number] = partition
-  return partition
+  begins_of[number], seq_of[number] = math.max(epoch or 0, 1) .. "-", seq
+  broken_partition[number], stopped[number] = broken or also_broken, why_stopped or nil
 end
 
 local function look_at_slot(number)
   local at = (number - 1) * SLOT_WIDTH
-  local slot_id, books_key, partition = slot_rows[at + 1], slot_rows[at + 2], slot_rows[at + 5]
-  local text, broken = look_at_text(books_key)
+  local books_key, partition = slot_rows[at + AT_BOOKS_KEY], slot_rows[at + AT_PARTITION]
+  local text, broken = look_at_text(slots_from + number, books_key)
   local books = text and unpacked(text) or {}
   if text and not books[1] then broken = "no books can be read from " .. books_key end
-  local slot = {
-    slot_id = slot_id, books_key = books_key, returned_key = slot_rows[at + 3], takers_key = slot_rows[at + 4],
-    partition = partitions[partition] or look_at_partition(partition), books = books, broken = broken, pool = false,
-    taken = false, newcomers = "", changed = false,
-  }
-  slots[number] = slot
-  return slot
+  if not begins_of[partition] then look_at_partition(partition) end
+  books_of[number], broken_slot[number] = books, broken
+  return books
 end
 
 -- Numbers that came back and may be offered now, lowest first; read once, kept in step.
-local function look_at_pool(slot)
-  if slot.pool then return slot.pool end
-  slot.pool = {}
-  if slot.books[AT_RETURNED] > 0 then
-    local seats, broken = look("ZRANGEBYSCORE", slot.returned_key, "-inf", at_ms)
-    slot.broken = slot.broken or broken
-    for index, seat in ipairs(seats or {}) do slot.pool[index] = tonumber(seat) end
-    table.sort(slot.pool)
+local function look_at_pool(number)
+  local pool = pool_of[number]
+  if pool then return pool end
+  pool = {}
+  if books_of[number][AT_RETURNED] > 0 then
+    local seats, broken = look("ZRANGEBYSCORE", of_slot(number, AT_RETURNED_KEY), "-inf", at_ms)
+    broken_slot[number] = broken_slot[number] or broken
+    for index, seat in ipairs(seats or {}) do pool[index] = tonumber(seat) end
+    table.sort(pool)
   end
-  return slot.pool
+  pool_of[number] = pool
+  return pool
 end
 
 -- The lowest run of `count` neighbours among what came back and what is fresh, else the lowest `count`.
-local function choose_among(slot, count, fresh)
-  local pool = look_at_pool(slot)
-  local came_back = #pool
+local function choose_among(number, count, fresh)
+  local pool, books = look_at_pool(number), books_of[number]
+  local came_back, next_seat = #pool, books[AT_NEXT_SEAT]
+  if came_back > books[AT_RETURNED] then return nil, CODE.UNBALANCED end
   local offered = came_back + math.min(count, fresh)
   if offered < count then return nil end
-  local function seat_at(index)
-    return index <= came_back and pool[index] or slot.books[AT_NEXT_SEAT] + index - came_back - 1
-  end
+  local function seat_at(index) return index <= came_back and pool[index] or next_seat + index - came_back - 1 end
   local first = 1
   for start = 1, offered - count + 1 do
     if seat_at(start + count - 1) - seat_at(start) == count - 1 then
@@ -121,37 +139,39 @@ local function choose_among(slot, count, fresh)
       break
     end
   end
-  local seats = {}
+  local seats, taken = {}, taken_of[number] or {}
   for index = first, first + count - 1 do seats[#seats + 1] = seat_at(index) end
-  for _ = first, math.min(first + count - 1, came_back) do
-    slot.taken = slot.taken or {}
-    slot.taken[#slot.taken + 1] = table.remove(pool, first)
-  end
+  for _ = first, math.min(first + count - 1, came_back) do taken[#taken + 1] = table.remove(pool, first) end
+  taken_of[number] = taken[1] and taken
   return seats
 end
 
--- The numbers a family gets; nil if there are too few.
-local function choose_seats(slot, count)
-  local fresh = slot.books[AT_CAPACITY] - slot.books[AT_NEXT_SEAT] + 1
-  if slot.books[AT_RETURNED] > 0 then return choose_among(slot, count, fresh) end
+-- The numbers a family gets; nil if there are too few, and a code if it is for another reason. What is chosen from
+-- books that add up leaves books that do: no more is taken of what came back, or of what is fresh, than there is.
+local function choose_seats(number, count)
+  local books = books_of[number]
+  local next_seat = books[AT_NEXT_SEAT]
+  local fresh = books[AT_CAPACITY] - next_seat + 1
+  if books[AT_RETURNED] > 0 then return choose_among(number, count, fresh) end
   if fresh < count then return nil end
   local seats = {}
-  for index = 1, count do seats[index] = slot.books[AT_NEXT_SEAT] + index - 1 end
+  for index = 1, count do seats[index] = next_seat + index - 1 end
   return seats
 end
 
 -- How many may be taken now, and from when more may be: nil while nothing waits to be offered.
-local function offered_now(slot)
-  local fresh = slot.books[AT_CAPACITY] - slot.books[AT_NEXT_SEAT] + 1
-  local offered = #look_at_pool(slot) + fresh
-  if slot.books[AT_RETURNED] == 0 then return offered, nil end
-  local next_one = look("ZRANGEBYSCORE", slot.returned_key, "(" .. at_ms, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+local function offered_now(number)
+  local books = books_of[number]
+  local offered = #look_at_pool(number) + books[AT_CAPACITY] - books[AT_NEXT_SEAT] + 1
+  if books[AT_RETURNED] == 0 then return offered, nil end
+  local returned_key = of_slot(number, AT_RETURNED_KEY)
+  local next_one = look("ZRANGEBYSCORE", returned_key, "(" .. at_ms, "+inf", "WITHSCORES", "LIMIT", 0, 1)
   return offered, next_one and tonumber(next_one[2]) or nil
 end
 
 -- What is known about a hold before the slot is asked: code, seats, number, word; nil when there is none.
 local function look_at_hold(at, has_ended)
-  local text, broken = look_at_text(asks[at + 4])
+  local text, broken = look_at_text(asks_from + at / ASK_WIDTH * texts_per_ask + 1, asks[at + 4])
   if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
   if not text then
     if has_ended then return CODE.ENDED, NO_SEATS, 0, "" end
@@ -165,27 +185,25 @@ local function look_at_hold(at, has_ended)
 end
 
 -- Give a slot's places to the ask in row `at`; HELD is a promise: `take_places` writes it down.
-local function promise(at, slot, seats, pay_by_ms)
-  local books, count = slot.books, #seats
+local function promise(at, number, seats, pay_by_ms)
+  local books, count = books_of[number], #seats
   local next_seat = math.max(books[AT_NEXT_SEAT], seats[count] + 1)
   books[AT_RETURNED] = books[AT_RETURNED] - (count - (next_seat - books[AT_NEXT_SEAT]))
   books[AT_NEXT_SEAT], books[AT_FREE], books[AT_HELD] = next_seat, books[AT_FREE] - count, books[AT_HELD] + count
-  if not balanced_books(books) then
-    slot.broken = "the books of " .. slot.slot_id .. " do not add up"
-    return CODE.UNBALANCED, NO_SEATS, 0, ""
-  end
-  local index = #granted
-  granted[index + 1], granted[index + 2], granted[index + 3], granted[index + 4] = at, slot, seats, pay_by_ms
+  granted[granted_count + 1], granted[granted_count + 2] = at, number
+  granted[granted_count + 3], granted[granted_count + 4] = seats, pay_by_ms
+  granted_count = granted_count + 4
   return CODE.HELD, seats, pay_by_ms, HELD
 end
 
 -- Code, seats, number, word.
 local function look_at_places(at)
-  local slot = slots[asks[at + 5]] or look_at_slot(asks[at + 5])
-  local partition, books = slot.partition, slot.books
-  local broken = partition.broken or slot.broken
+  local number = asks[at + 5]
+  local books = books_of[number] or look_at_slot(number)
+  local partition = slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION]
+  local broken = broken_partition[partition] or broken_slot[number]
   if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
-  if partition.stopped then return CODE.STOPPED, NO_SEATS, 0, "" end
+  if stopped[partition] then return CODE.STOPPED, NO_SEATS, 0, "" end
   if not books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT, NO_SEATS, 0, "" end
   if books[AT_CHANNEL] ~= "online" then return CODE.CHANNEL_NOT_PUBLIC, NO_SEATS, 0, "" end
   if books[AT_CLOSED] then return CODE.SLOT_CLOSED, NO_SEATS, 0, "" end
@@ -193,74 +211,93 @@ local function look_at_places(at)
   if at_ms < opens_at_ms then return CODE.WINDOW_NOT_OPEN, NO_SEATS, opens_at_ms, "" end
   if at_ms >= closes_at_ms then return CODE.WINDOW_CLOSED, NO_SEATS, 0, "" end
   if not balanced_books(books) then return CODE.UNBALANCED, NO_SEATS, 0, "" end
-  local count = asks[at + 3]
-  local seats = books[AT_FREE] >= count and choose_seats(slot, count)
-  if slot.broken then return CODE.BROKEN, NO_SEATS, 0, slot.broken end
-  if not seats then return CODE.SOLD_OUT, NO_SEATS, books[AT_FREE], "" end
-  return promise(at, slot, seats, at_ms + books[AT_PAY_SECONDS] * 1000)
+  local count, seats, why = asks[at + 3], nil, nil
+  if books[AT_FREE] >= count then seats, why = choose_seats(number, count) end
+  if broken_slot[number] then return CODE.BROKEN, NO_SEATS, 0, broken_slot[number] end
+  if not seats then return why or CODE.SOLD_OUT, NO_SEATS, books[AT_FREE], "" end
+  return promise(at, number, seats, at_ms + books[AT_PAY_SECONDS] * 1000)
+end
+
+-- What becomes of each ask, before anything is written.
+local function look_at_all(look_at)
+  local results, index = {}, 0
+  for at = 0, #asks - 1, ASK_WIDTH do
+    results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
+    index = index + RESULT_WIDTH
+  end
+  return results
 end
 
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
--- position it would fail, and nothing has been written for this partition then.
-local function announce_one(at, slot, seats, pay_by_ms, written)
-  local partition, reservation_id = slot.partition, asks[at + 1]
-  if partition.silent then return end
+-- position it would fail, and nothing has been written for this partition then. The hold; nil if it cannot be told.
+local function announce_one(at, number, seats, pay_by_ms)
+  local partition, reservation_id = slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION], asks[at + 1]
+  if silent[partition] then return nil end
   local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats, at_ms, pay_by_ms, false)
-  local number = partition.seq + 1
-  local said = redis.pcall(
-    "XADD", partition.outbox_key, partition.begins .. number, "held", reservation_id, "hold", hold
-  )
+  local seq = seq_of[partition] + 1
+  local id = begins_of[partition] .. seq
+  local outbox_key = partition_rows[(partition - 1) * PARTITION_WIDTH + AT_OUTBOX_KEY]
+  local said = redis.pcall("XADD", outbox_key, id, "held", reservation_id, "hold", hold)
   if type(said) == "table" and said.err then
-    partition.silent = said.err
-    return
+    silent[partition] = said.err
+    return nil
   end
-  partition.seq, partition.changed, slot.changed = number, true, true
-  slot.newcomers = slot.newcomers .. string.sub(reservation_id, 5, 12)
-  written[#written + 1], written[#written + 2] = asks[at + 4], hold
+  seq_of[partition], said_at[partition] = seq, id
+  newcomers_of[number] = (newcomers_of[number] or "") .. string.sub(reservation_id, 5, 12)
+  return hold
 end
 
--- Write down what was promised: events, then all texts in one call (holds, what `beside` adds of a row, books, positions).
+-- Write down what was promised: events, then all texts in one call (holds, the key and text `beside` has for a row,
+-- positions, books).
 local function take_places(beside)
-  local written = {}
-  for index = 1, #granted, 4 do
-    local at, slot = granted[index], granted[index + 1]
-    announce_one(at, slot, granted[index + 2], granted[index + 3], written)
-    if beside and not slot.partition.silent then beside(at, written) end
-  end
-  for _, partition in pairs(partitions) do
-    if partition.changed then
-      written[#written + 1], written[#written + 2] = partition.position_key, partition.begins .. partition.seq
+  local written, count = {}, 0
+  for index = 1, granted_count, 4 do
+    local at = granted[index]
+    local hold = announce_one(at, granted[index + 1], granted[index + 2], granted[index + 3])
+    if hold then
+      written[count + 1], written[count + 2] = asks[at + 4], hold
+      if beside then written[count + 3], written[count + 4] = beside(at) end
+      count = count + (beside and 4 or 2)
     end
   end
-  for _, slot in pairs(slots) do
-    if slot.changed then written[#written + 1], written[#written + 2] = slot.books_key, cmsgpack.pack(slot.books) end
+  if count == 0 then return end
+  for partition, id in pairs(said_at) do
+    written[count + 1], written[count + 2] = of_partition(partition, AT_POSITION_KEY), id
+    count = count + 2
   end
-  if #written == 0 then return end
+  for number in pairs(newcomers_of) do
+    written[count + 1] = slot_rows[(number - 1) * SLOT_WIDTH + AT_BOOKS_KEY]
+    written[count + 2] = cmsgpack.pack(books_of[number])
+    count = count + 2
+  end
   redis.call("MSET", unpack(written))
-  for _, slot in pairs(slots) do
-    if slot.changed then
-      if slot.taken then redis.call("ZREM", slot.returned_key, unpack(slot.taken)) end
-      redis.call("APPEND", slot.takers_key, slot.newcomers)
-    end
+  for number, newcomers in pairs(newcomers_of) do
+    if taken_of[number] then redis.call("ZREM", of_slot(number, AT_RETURNED_KEY), unpack(taken_of[number])) end
+    redis.call("APPEND", slot_rows[(number - 1) * SLOT_WIDTH + AT_TAKERS_KEY], newcomers)
   end
 end
 
--- What the batch is answered: results of four each, and for every slot that is sold out what a
--- worker may answer by itself: who has had places there, so that it never refuses a repeat.
+-- What a worker may answer by itself about a slot that refused somebody, with those who have had places there: so it
+-- never refuses a repeat.
+local function full(number)
+  local offered, next_offer_ms = offered_now(number)
+  local until_ms = math.min(at_ms + GATE_MS, next_offer_ms or at_ms + GATE_MS, books_of[number][AT_CLOSES_AT_MS])
+  return {number, offered, until_ms, look("GET", of_slot(number, AT_TAKERS_KEY)) or ""}
+end
+
+-- What the batch is answered. A promise that could not be told is none.
 local function answer(results)
-  local sold_out, noted = {}, {}
-  for index = 1, #results, 4 do
-    local number = asks[(index - 1) / 4 * ASK_WIDTH + 5]
-    local slot = slots[number]
+  local sold_out, noted, index = {}, {}, 1
+  for at = 0, #asks - 1, ASK_WIDTH do
+    local number = asks[at + 5]
     if results[index] == CODE.SOLD_OUT and not noted[number] then
       noted[number] = true
-      local offered, next_offer_ms = offered_now(slot)
-      local until_ms = math.min(at_ms + GATE_MS, next_offer_ms or at_ms + GATE_MS, slot.books[AT_CLOSES_AT_MS])
-      sold_out[#sold_out + 1] = {number, offered, until_ms, look("GET", slot.takers_key) or ""}
-    elseif results[index] == CODE.HELD and slot.partition.silent then
+      sold_out[#sold_out + 1] = full(number)
+    elseif results[index] == CODE.HELD and silent[of_slot(number, AT_PARTITION)] then
       results[index], results[index + 1], results[index + 2] = CODE.BROKEN, NO_SEATS, 0
-      results[index + 3] = slot.partition.silent
+      results[index + 3] = silent[of_slot(number, AT_PARTITION)]
     end
+    index = index + RESULT_WIDTH
   end
   return cmsgpack.pack({results, sold_out, at_ms})
 end
