@@ -43,6 +43,7 @@ RATIOS: Final = {
     "sold_out_cpu_vs_bare": Ratio("worker_us", "sold_out", "bare", "<= 1.1"),
     "valkey_cpu_vs_minimal": Ratio("valkey_us", "reserve", "minimal", "<= 2.0"),
     "fsync_vs_memory": Ratio("per_second", "reserve", "memory", ">= 0.85"),
+    "fsync_vs_memory_256": Ratio("per_second", "crowd", "crowd_memory", ""),
     "reserve_vs_redis_py": Ratio("per_second", "reserve", "redis_py", ""),
     "reserve_vs_pg_hot_row": Ratio("per_second", "reserve_hot", "pg_hot_row", ">= 5"),
 }

@@ -18,9 +18,11 @@ from loadtests.ratio.processor import core_seconds, cpu_seconds
 from loadtests.ratio.stand import MINIMAL, Stand
 
 CONNECTIONS: Final = 64
+CROWD: Final = 256
+"""Connections at which a worker makes about the most it can, with a file and without."""
 POOL: Final = 4096
 """Requests that may come again: they take nothing, or their server does not mind."""
-RESERVATIONS_PER_SECOND_MAX: Final = 20_000
+RESERVATIONS_PER_SECOND_MAX: Final = 40_000
 TOKENS_PER_SECOND_MAX: Final = 8_000
 """Signing and remembering more than this takes longer than the round."""
 REPEATS_PER_SECOND_MAX: Final = 60_000
@@ -46,6 +48,7 @@ class Scenario:
     make: Callable[[Stand, float], Iterable[bytes]] | None = None
     tokens_known: bool | None = None
     """With a JWT of each account's own: seen before, or not."""
+    connections: int = CONNECTIONS
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,22 @@ SCENARIOS: Final = (
         make=_reservations,
     ),
     Scenario(
+        name="crowd",
+        what="ours: 256 connections, fsync",
+        worker="quota-crowd",
+        valkey="valkey-crowd",
+        make=_reservations,
+        connections=CROWD,
+    ),
+    Scenario(
+        name="crowd_memory",
+        what="ours: 256 connections, nothing written",
+        worker="quota-crowd-memory",
+        valkey="valkey-crowd-memory",
+        make=_reservations,
+        connections=CROWD,
+    ),
+    Scenario(
         name="jwt_cold",
         what="ours: a JWT never seen before",
         worker="quota-beside",
@@ -168,7 +187,7 @@ async def measure(scenario: Scenario, stand: Stand, *, number: int, seconds: flo
     if worker is None:
         port = stand.port_of[MINIMAL]
         return await _billed(scenario, stand, number, minimal.hold(port, seconds=seconds, batch=CONNECTIONS))
-    async with connections(stand.port_of[worker], CONNECTIONS) as lines:
+    async with connections(stand.port_of[worker], scenario.connections) as lines:
         requests = await _requests(scenario, stand, lines, seconds)
         volley = fire(lines, requests, seconds=seconds, expected=scenario.expected)
         return await _billed(scenario, stand, number, volley)

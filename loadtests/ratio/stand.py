@@ -43,6 +43,8 @@ UNWRITTEN: Final = "memory"
 """The pair without a file that is always there."""
 BESIDE: Final = "beside"
 """The fsynced pair whose store is filled by others than `reserve`."""
+CROWD: Final = "crowd"
+"""What the pairs are called that many ask at once, fsynced and, with the other's name behind it, without a file."""
 MINIMAL: Final = "valkey-minimal"
 CONNECT_SECONDS: Final = 10.0
 WORKERS_GRACE_SECONDS: Final = 10.0
@@ -146,6 +148,8 @@ async def stores_apart(made: Stand) -> None:
     A Valkey costs more the more it holds: so that those compared hold as much, others fill other ones.
     """
     await _pair(made, BESIDE, FSYNC)
+    await _pair(made, CROWD, FSYNC)
+    await without_a_file(made, f"{CROWD}-{UNWRITTEN}")
     await _store(made, MINIMAL, FSYNC)
 
 

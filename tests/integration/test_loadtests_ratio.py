@@ -18,12 +18,13 @@ RATIOS = {
     "sold_out_cpu_vs_bare",
     "valkey_cpu_vs_minimal",
     "fsync_vs_memory",
+    "fsync_vs_memory_256",
     "reserve_vs_redis_py",
     "reserve_vs_pg_hot_row",
 }
 SCENARIOS = {
     *("bare", "reserve", "reserve_hot", "sold_out", "memory", "jwt_cold", "jwt_cached"),
-    *("redis_py", "pg_hot_row", "minimal"),
+    *("crowd", "crowd_memory", "redis_py", "pg_hot_row", "minimal"),
 }
 RUN_SECONDS_MAX = 180
 
