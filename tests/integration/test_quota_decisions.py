@@ -75,6 +75,21 @@ async def test_the_same_request_with_another_body_is_refused(room: Room, passes:
     assert [asked.reservation_id] == [record["claimed_for"] for record in await room.records("claim")]
 
 
+async def test_an_account_has_one_reservation_of_a_pass_however_often_it_is_in_it(room: Room) -> None:
+    """
+    The same ask twice is to be asked again; another of the account's is refused as in the next pass.
+    """
+    asked = ask()
+    other = ask(account_id=asked.account_id, key="key-00000002")
+
+    first, again, another = await _decided(room.whole, asked, asked, other)
+
+    assert isinstance(first, Held)
+    assert Refused(why=Refusal.CLAIM_TOO_OLD) == again
+    assert Refused(why=Refusal.ACCOUNT_ALREADY_RESERVED, who=asked.reservation_id) == another
+    assert (1, 1) == ((await _books(room))["held"], len(await room.records("hold")))
+
+
 async def test_what_cannot_be_told_is_not_held(room: Room, passes: Passes) -> None:
     """
     A stream that is ahead of the counter takes no event, so there is no hold and the books stay.

@@ -32,36 +32,35 @@
 -- @include "clock"
 -- @include "claims"
 -- @include "places"
--- Of an account: its claims as a table; as a text if this pass has made them; false if there are none.
-local claims_of, held = {}, {}
+-- Of an account that has places by this pass: its claims, as a table or as the text they are to be.
+local claims_of = {}
 
 -- Look. Most accounts have no claims yet: theirs become what the ask brought along, as it is.
 local function look_at(at)
-  local reservation_id = asks[at + 1]
-  local claims = claims_of[asks[at + 6]]
-  if claims == nil then
+  local claimed = claims_of[asks[at + 6]]
+  local claims = claimed
+  if not claimed then
     local text, broken = look_at_text(asks_from + at / ASK_WIDTH * 2 + 2, asks[at + 6])
     claims = text and unpacked(text) or false
     if text and not claims then broken = "no claims can be read from " .. asks[at + 6] end
     if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
-  elseif type(claims) == "string" then
-    claims = cmsgpack.unpack(claims)
+  elseif type(claimed) == "string" then
+    claims = cmsgpack.unpack(claimed)
   end
   local why, who, number
   if claims then
     local wanted = cmsgpack.unpack(asks[at + 7]).account
     local _, _, persons = cmsgpack.unpack(asks[at + 2])
-    why, who, number = in_the_way(claims, reservation_id, wanted[2], persons, at_ms)
+    why, who, number = in_the_way(claims, asks[at + 1], wanted[2], persons, at_ms)
     if why == "KEY_REUSED" then return CODE.KEY_REUSED, NO_SEATS, 0, "" end
   end
   -- Claims know the last one that ended; an earlier one is known by its hold alone.
   local known, seats, pay_by_ms, state = look_at_hold(at, why == "ENDED")
   if known then return known, seats, pay_by_ms, state end
   if why then return CODE[why], NO_SEATS, number, who end
-  if held[reservation_id] then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
+  if claimed then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
   local code, chosen, deadline_ms, word = look_at_places(at)
   if code == CODE.HELD then
-    held[reservation_id] = true
     if claims and not claims.account then claims.account = cmsgpack.unpack(asks[at + 7]).account end
     claims_of[asks[at + 6]] = claims or asks[at + 7]
   end

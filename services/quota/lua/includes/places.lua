@@ -1,6 +1,5 @@
 -- @include "ledger"
 -- @include "holds"
--- @include "position"
 -- Places of many slots for many families in one call: all is looked at before anything is
 -- written, what is read once is kept, and a write is made once for all who share it. A key
 -- that is not what it should be spoils the asks that need it and no other.
@@ -92,9 +91,10 @@ local function look_at_partition(number)
   local position_key = of_partition(number, AT_POSITION_KEY)
   local position, broken = look_at_text(2 * number - 1, position_key)
   local why_stopped, also_broken = look_at_text(2 * number, of_partition(number, AT_STOPPED_KEY))
-  local epoch, seq = position_of(position)
-  if not epoch then broken = "no position can be read from " .. position_key end
-  begins_of[number], seq_of[number] = math.max(epoch or 0, 1) .. "-", seq
+  local begins, seq = "1-", 0
+  if position then begins, seq = string.match(position, "^([1-9]%d*%-)(%d+)$") end
+  if not begins then broken = "no position can be read from " .. position_key end
+  begins_of[number], seq_of[number] = begins or "", tonumber(seq)
   broken_partition[number], stopped[number] = broken or also_broken, why_stopped or nil
 end
 
@@ -154,6 +154,7 @@ local function choose_seats(number, count)
   local fresh = books[AT_CAPACITY] - next_seat + 1
   if books[AT_RETURNED] > 0 then return choose_among(number, count, fresh) end
   if fresh < count then return nil end
+  if count == 1 then return {next_seat} end
   local seats = {}
   for index = 1, count do seats[index] = next_seat + index - 1 end
   return seats
@@ -228,12 +229,21 @@ local function look_at_all(look_at)
   return results
 end
 
+-- How a hold ends, by pay_by_ms: most of a pass have the same.
+local end_of = {}
+
+local function spell_end(pay_by_ms)
+  local text = cmsgpack.pack(at_ms, pay_by_ms, false)
+  end_of[pay_by_ms] = text
+  return text
+end
+
 -- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
 -- position it would fail, and nothing has been written for this partition then. The hold; nil if it cannot be told.
 local function announce_one(at, number, seats, pay_by_ms)
   local partition, reservation_id = slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION], asks[at + 1]
   if silent[partition] then return nil end
-  local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats, at_ms, pay_by_ms, false)
+  local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats) .. (end_of[pay_by_ms] or spell_end(pay_by_ms))
   local seq = seq_of[partition] + 1
   local id = begins_of[partition] .. seq
   local outbox_key = partition_rows[(partition - 1) * PARTITION_WIDTH + AT_OUTBOX_KEY]
@@ -243,7 +253,8 @@ local function announce_one(at, number, seats, pay_by_ms)
     return nil
   end
   seq_of[partition], said_at[partition] = seq, id
-  newcomers_of[number] = (newcomers_of[number] or "") .. string.sub(reservation_id, 5, 12)
+  local newcomers, newcomer = newcomers_of[number], string.sub(reservation_id, 5, 12)
+  newcomers_of[number] = newcomers and newcomers .. newcomer or newcomer
   return hold
 end
 
