@@ -127,7 +127,7 @@ class Keys:
 
     def outbox(self, partition: int) -> str:
         """
-        Stream: one entry per decision, its id is `<epoch>-<seq>`.
+        Stream: decisions, an entry for each or for the holds of a pass; its id is the last one's `<epoch>-<seq>`.
         """
         return f"{{q{partition:02d}}}:outbox"
 

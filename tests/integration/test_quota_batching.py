@@ -16,6 +16,7 @@ from kernel.errors import Permanent, Retryable
 from services.quota.domain.decisions import Ask, Decision, Held, Refusal, Refused
 from services.quota.domain.limit import Limit
 from services.quota.stores.batching import CROWD
+from services.quota.stores.outbox import START
 from services.quota.stores.passes import Decided, Whole
 from services.quota.use_cases.reservations import Decides, ask_of
 from tests.integration.quota_room import HOUR_MS, SLOT, Room, ask, plan, room_of
@@ -62,7 +63,7 @@ def _in_turn(asks: Sequence[Ask]) -> list[int]:
 
 
 async def _history(room: Room, rounds: Sequence[Sequence[Ask]], decider: Decides, *, together: bool) -> list[Any]:
-    """Rounds of asks, after each of which the first family's places go back; then everything Valkey holds."""
+    """Rounds of asks, after each of which the first family's places go back; then everything Valkey holds and tells."""
     await room.valkey.call("FLUSHALL")
     await room.holds.apply(PLANS)
     told: list[Any] = []
@@ -77,8 +78,12 @@ async def _history(room: Room, rounds: Sequence[Sequence[Ask]], decider: Decides
             if one.account_id == "acc_0":
                 call = room.holds.release_call(one.slot_id, one.reservation_id, reason="expired")
                 await room.holds.resolve([call])
-    records = [record | {"pay_by_ms": 0, "at_ms": 0} async for record in room.ledger.everything()]
-    return [*told, sorted(str(sorted(record.items())) for record in records)]
+    # How many entries tell it is the one thing that is not the same.
+    same = {"pay_by_ms": 0, "at_ms": 0, "stream_entries": 0}
+    records = [record | same async for record in room.ledger.everything()]
+    entries = await room.outbox.after(dict.fromkeys(range(room.keys.partitions), START))
+    facts = [(entry.partition, entry.position, entry.fields.get(b"held")) for entry in entries]
+    return [*told, sorted(str(sorted(record.items())) for record in records), facts]
 
 
 def _timeless(decision: Decision) -> Decision:

@@ -14,6 +14,7 @@ from kernel.errors import Permanent
 from services.quota.domain.decisions import Ask, Held, HoldState, Outcome, Refusal, Refused
 from services.quota.domain.gate import Gate
 from services.quota.domain.returning import Offer
+from services.quota.stores.outbox import START, Position
 from services.quota.stores.passes import Passes
 from services.quota.stores.scripts import SCRIPTS
 from services.quota.stores.valkey import ScriptCall
@@ -105,15 +106,21 @@ async def test_what_cannot_be_told_is_not_held(room: Room, passes: Passes) -> No
 
 async def test_decisions_of_a_partition_are_numbered_one_after_the_other(room: Room, passes: Passes) -> None:
     """
-    Two in one pass and none after it: all three entries, without a gap.
+    Two in one pass, one in the next: a number each, without a gap, in the order of the asks.
     """
-    held = [*await _decided(passes, ask(), ask())]
+    asked = [ask(), ask(), ask()]
+    held = [*await _decided(passes, *asked[:2])]
     await room.holds.apply([plan(SLOT, version=2, capacity=3)])
-    held += await _decided(passes, ask())
+    held += await _decided(passes, asked[2])
 
-    entries = await room.valkey.call("XRANGE", room.keys.outbox(room.keys.partition_of(SLOT)), "-", "+")
+    entries = await room.outbox.after({room.keys.partition_of(SLOT): START})
     assert [Held] * 3 == [type(one) for one in held]
-    assert list(range(1, len(entries) + 1)) == [int(entry[0].partition(b"-")[2]) for entry in entries]
+    assert list(range(1, 7)) == [entry.position.seq for entry in entries]
+    told = [entry.fields[b"held"].decode() for entry in entries if b"type" not in entry.fields]
+    assert [one.reservation_id for one in asked] == told
+    # Whoever has been told the first of an entry is told the others.
+    rest = await room.outbox.after({room.keys.partition_of(SLOT): Position(1, 3)})
+    assert entries[3:] == rest
 
 
 async def test_a_place_that_came_back_is_sold_once(room: Room, passes: Passes) -> None:

@@ -2,11 +2,12 @@
 The partitions' streams: read in order, trimmed only to what is recorded elsewhere.
 
 Called by the relay. The id of an entry is `<epoch>-<seq>`, so a position is a pair of
-numbers and trimming names the first entry to keep. Whoever trims or stops shows his lease;
-reading needs none.
+numbers and trimming names the first entry to keep. An entry is one decision, or the holds
+of a pass, and has the id of the last. Whoever trims or stops shows his lease; reading needs
+none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.quota.keys import Keys
@@ -15,7 +16,7 @@ from services.quota.stores.scripts import SCRIPTS, StopCode, TrimCode
 from services.quota.stores.valkey import ScriptCall, Valkey
 
 TRIM, STOP = SCRIPTS["trim"], SCRIPTS["stop"]
-ENTRIES_PER_READ_MAX = 200
+ENTRIES_PER_READ_MAX = 100
 
 
 class Position(NamedTuple):
@@ -70,9 +71,12 @@ class Outbox:
             ]
         )
         return [
-            Entry(partition, position_of(entry_id), _fields(fields))
-            for partition, reply in zip(positions, replies, strict=True)
+            decision
+            for (partition, after), reply in zip(positions.items(), replies, strict=True)
             for entry_id, fields in reply
+            for decision in _decisions(partition, position_of(entry_id), _fields(fields))
+            # Who has heard of some of an entry's has them told by the same entry.
+            if decision.position > after
         ]
 
     async def trim(self, recorded: Mapping[int, Position], leases: Mapping[int, Lease]) -> list[int]:
@@ -114,6 +118,18 @@ class Outbox:
         keys = [self._keys.lease(partition), self._keys.stopped(partition)]
         code: int = await self._valkey.run(ScriptCall(STOP, keys, [*lease]))
         return code == StopCode.STOPPED
+
+
+def _decisions(partition: int, last: Position, fields: dict[bytes, bytes]) -> Iterator[Entry]:
+    """
+    What an entry says: a fact by its fields' names, or holds by their ids.
+    """
+    if b"type" in fields or b"hold" in fields:
+        yield Entry(partition, last, fields)
+        return
+    first = last.seq - len(fields) + 1
+    for seq, (reservation_id, hold) in enumerate(fields.items(), first):
+        yield Entry(partition, Position(last.epoch, seq), {b"held": reservation_id, b"hold": hold})
 
 
 def _fields(reply: Any) -> dict[bytes, bytes]:

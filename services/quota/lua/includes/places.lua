@@ -34,7 +34,7 @@ local at_ms = clock_ms()
 -- empty. A table for each slot would cost as much as its books, as would a call for each of its keys.
 local begins_of, seq_of, said_at, stopped, silent, broken_partition = {}, {}, {}, {}, {}, {}
 local books_of, newcomers_of, pool_of, taken_of, broken_slot = {}, {}, {}, {}, {}
--- Four of each promise: row of the ask, number of the slot, seats, pay_by_ms.
+-- Four of each promise: row of the ask, number of the slot, seats (the hold, once it is spelled), pay_by_ms.
 local granted, granted_count = {}, 0
 
 local function of_partition(number, column) return partition_rows[(number - 1) * PARTITION_WIDTH + column] end
@@ -238,37 +238,41 @@ local function spell_end(pay_by_ms)
   return text
 end
 
--- Hold and event are the same bytes. The event comes first: if the stream were ahead of the
--- position it would fail, and nothing has been written for this partition then. The hold; nil if it cannot be told.
-local function announce_one(at, number, seats, pay_by_ms)
-  local partition, reservation_id = slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION], asks[at + 1]
-  if silent[partition] then return nil end
-  local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(seats) .. (end_of[pay_by_ms] or spell_end(pay_by_ms))
-  local seq = seq_of[partition] + 1
-  local id = begins_of[partition] .. seq
-  local outbox_key = partition_rows[(partition - 1) * PARTITION_WIDTH + AT_OUTBOX_KEY]
-  local said = redis.pcall("XADD", outbox_key, id, "held", reservation_id, "hold", hold)
-  if type(said) == "table" and said.err then
-    silent[partition] = said.err
-    return nil
+-- Say each partition's holds in one entry of its stream, a field of each: its id and the hold, the same bytes as under
+-- its key. The entry's id is the last one's, those before it have the numbers below. It comes before any other write: if
+-- the stream were ahead of the position it would fail, and nothing has been written for the partition then.
+local function announce_holds()
+  local facts_of = {}
+  for index = 1, granted_count, 4 do
+    local at, pay_by_ms = granted[index], granted[index + 3]
+    local partition = slot_rows[(granted[index + 1] - 1) * SLOT_WIDTH + AT_PARTITION]
+    local ending = end_of[pay_by_ms] or spell_end(pay_by_ms)
+    local hold = HELD_HOLD .. asks[at + 2] .. cmsgpack.pack(granted[index + 2]) .. ending
+    local facts = facts_of[partition] or {}
+    local told = #facts
+    facts[told + 1], facts[told + 2] = asks[at + 1], hold
+    facts_of[partition], granted[index + 2] = facts, hold
   end
-  seq_of[partition], said_at[partition] = seq, id
-  local newcomers, newcomer = newcomers_of[number], string.sub(reservation_id, 5, 12)
-  newcomers_of[number] = newcomers and newcomers .. newcomer or newcomer
-  return hold
+  for partition, facts in pairs(facts_of) do
+    local id = begins_of[partition] .. seq_of[partition] + #facts / 2
+    local said = redis.pcall("XADD", of_partition(partition, AT_OUTBOX_KEY), id, unpack(facts))
+    if type(said) == "table" and said.err then silent[partition] = said.err else said_at[partition] = id end
+  end
 end
 
 -- Write down what was promised: events, then all texts in one call (holds, the key and text `beside` has for a row,
 -- positions, books).
 local function take_places(beside)
+  announce_holds()
   local written, count = {}, 0
   for index = 1, granted_count, 4 do
-    local at = granted[index]
-    local hold = announce_one(at, granted[index + 1], granted[index + 2], granted[index + 3])
-    if hold then
-      written[count + 1], written[count + 2] = asks[at + 4], hold
+    local at, number = granted[index], granted[index + 1]
+    if said_at[slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION]] then
+      written[count + 1], written[count + 2] = asks[at + 4], granted[index + 2]
       if beside then written[count + 3], written[count + 4] = beside(at) end
       count = count + (beside and 4 or 2)
+      local newcomers, newcomer = newcomers_of[number], string.sub(asks[at + 1], 5, 12)
+      newcomers_of[number] = newcomers and newcomers .. newcomer or newcomer
     end
   end
   if count == 0 then return end
