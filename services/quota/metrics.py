@@ -19,7 +19,8 @@ turned_away_total = metrics.counter(
     "quota_turned_away_total", "Reservations nothing was asked for: too many at once, or too old on arrival.", ("why",)
 )
 stream_entries = metrics.gauge(
-    "quota_stream_entries", "Entries of its partitions a relay keeps until booking has recorded them; holds of a pass share one."
+    "quota_stream_entries",
+    "Entries of its partitions a relay keeps until booking has recorded them; the holds of a pass share one.",
 )
 relay_published = metrics.counter("quota_relay_published_total", "Decisions the broker has acknowledged.")
 relay_lag = metrics.gauge("quota_relay_lag_entries", "Decisions of its partitions a relay has not yet told to Kafka.")
