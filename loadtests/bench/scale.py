@@ -21,9 +21,12 @@ class Scale:
     peak_seconds: float = 2.5
     half_rounds: int = 9
     half_seconds: float = 4.0
-    storm_rounds: int = 5
-    storm_seconds: float = 4.0
+    storm_rounds: int = 9
+    storm_seconds: float = 2.5
+    beside_seconds: float = 1.5
+    """Of a closed loop between storms: a shared machine keeps no pace for longer."""
     recovery_rounds: int = 7
+    recovery_storm_seconds: float = 4.0
     recovered_after_seconds: float = 5.0
     repeats_seconds: float = 3.0
     """Of what takes nothing: refusals of sold-out slots, looks at what is free."""
@@ -31,8 +34,8 @@ class Scale:
     """Within this time of the opening everybody has asked."""
     demand: float = 10.0
     """Wanted places per place."""
-    growth_rounds: int = 7
-    growth_seconds: float = 1.0
+    growth_rounds: int = 15
+    growth_seconds: float = 0.7
     holds: int = 10_000_000
     rebuilt: int = 1_000_000
 
@@ -46,7 +49,9 @@ QUICK: Final = Scale(
     half_seconds=0.5,
     storm_rounds=1,
     storm_seconds=0.3,
+    beside_seconds=0.3,
     recovery_rounds=1,
+    recovery_storm_seconds=0.3,
     recovered_after_seconds=0.2,
     repeats_seconds=0.3,
     friday_seconds=1.0,
