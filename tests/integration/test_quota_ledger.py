@@ -305,7 +305,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_stream_is_the_decisions(self) -> None:
-        """One entry per decision that changed something, numbered without a gap."""
+        """What is told is every decision that changed something, numbered without a gap."""
         entries = self.run(self.room.outbox.after({PARTITION: START}))
         events = [event_of(one.partition, *one.position, one.fields) for one in entries]
         assert list(range(1, len(self.told) + 1)) == [event.seq for event in events]

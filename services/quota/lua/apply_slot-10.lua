@@ -13,7 +13,7 @@
   KEYS[4] books     string  what the slot has
   KEYS[5] plans     zset    slot_id by plan revision, for readers' catalogues
   KEYS[6] revision  string  the newest plan's number among them
-  KEYS[7] outbox    stream  one entry per decision
+  KEYS[7] outbox    stream  decisions
   KEYS[8] position  string  of the last decision
   KEYS[9] stopped   string  why nothing may be decided
   KEYS[10] cleared  string  the server whose history has been compared

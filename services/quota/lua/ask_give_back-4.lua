@@ -4,7 +4,7 @@
   Why a script: the mark and its event are one write, and the event is said once.
 
   KEYS[1] hold      string  what is held, for whom
-  KEYS[2] outbox    stream  one entry per decision
+  KEYS[2] outbox    stream  decisions
   KEYS[3] position  string  of the last decision
   KEYS[4] stopped   string  why nothing may be decided
 

@@ -6,7 +6,7 @@
   KEYS[1] books     string  what the slot has
   KEYS[2] returned  zset    seats that may be offered again, by when
   KEYS[3] hold      string  what is held, for whom
-  KEYS[4] outbox    stream  one entry per decision
+  KEYS[4] outbox    stream  decisions
   KEYS[5] position  string  of the last decision
   KEYS[6] stopped   string  why nothing may be decided
 

@@ -15,7 +15,7 @@
   KEYS[3] withheld  zset    seats the plan has no room for, by when
   KEYS[4] returning zset    slots with places that wait, by when the last may be offered
   KEYS[5] hold      string  what is held, for whom
-  KEYS[6] outbox    stream  one entry per decision
+  KEYS[6] outbox    stream  decisions
   KEYS[7] position  string  of the last decision
   KEYS[8] stopped   string  why nothing may be decided
 

@@ -4,7 +4,7 @@
   Why a script: whoever reads the stream sees the new epoch with all its facts or the old one. What the old
   stream still held is in the snapshot or among the facts. Refused once another rebuild has begun.
 
-  KEYS[1] outbox    stream  one entry per decision
+  KEYS[1] outbox    stream  decisions
   KEYS[2] position  string  of the last decision
   KEYS[3] stopped   string  the mark of the rebuild it waits for
   KEYS[4] cleared   string  the server whose history has been compared

@@ -5,7 +5,7 @@
   the lease without knowing it must not throw anything away.
 
   KEYS[1] lease   hash    holder, token
-  KEYS[2] outbox  stream  one entry per decision
+  KEYS[2] outbox  stream  decisions
 
   ARGV[1] relay_id
   ARGV[2] token
