@@ -115,7 +115,7 @@ class Steady:
         await self.measure_peak()
         halves, bare, stolen = list[Seen](), list[Seen](), list[float]()
         for number in range(self.scale.half_rounds):
-            rate = await self._peak_now(max(PEAK_CONNECTIONS)) / 2
+            rate = await self._peak_now(max(PEAK_CONNECTIONS), seconds=self.scale.peak_seconds) / 2
             before = self._stolen(), time.monotonic()
             seen = await self._at(rate, WORKER)
             stolen.append((self._stolen() - before[0]) / (time.monotonic() - before[1]))
@@ -164,34 +164,45 @@ class Steady:
             self._judge(f"goodput_{times}x", statistics.median(await self._against_peaks(times, door)))
         recovered = [await self._recovered(door) for _ in range(self.scale.recovery_rounds)]
         self._judge("recovery", statistics.median(recovered))
-        peak = await self._peak_now(door)
-        good = await self._storm("10x_without_gateway", STORMS[-1] * peak, connections=CROWD_CONNECTIONS)
-        self._judge("goodput_10x_without_gateway", good / max(peak, await self._peak_now(door)))
+        self._judge("goodput_10x_without_gateway", await self._without_gateway(door))
 
     async def _against_peaks(self, times: int, door: int) -> list[float]:
         """
         Goodput of storms, each as a part of the peak around it; the peak after one is that before the next.
         """
-        seconds = self.scale.beside_seconds
-        shares: list[float] = []
-        before = await self._peak_now(door, seconds=seconds)
-        for _ in range(self.scale.storm_rounds):
-            good = await self._storm(f"{times}x", times * before, connections=door)
-            after = await self._peak_now(door, seconds=seconds)
+        scale, shares = self.scale, list[float]()
+        before = await self._peak_now(door, seconds=scale.beside_seconds)
+        for _ in range(scale.storm_rounds):
+            good = await self._storm(f"{times}x", times * before, connections=door, seconds=scale.storm_seconds)
+            after = await self._peak_now(door, seconds=scale.beside_seconds)
             shares.append(good / statistics.mean((before, after)))
             before = after
         return shares
+
+    async def _without_gateway(self, door: int) -> float:
+        """
+        Goodput of the worst storm where nothing bounds its connections, as a part of the better of the peaks around it.
+        """
+        seconds, worst = self.scale.peak_seconds, STORMS[-1]
+        peak = await self._peak_now(door, seconds=seconds)
+        good = await self._storm(
+            f"{worst}x_without_gateway",
+            worst * peak,
+            connections=CROWD_CONNECTIONS,
+            seconds=self.scale.storm_seconds,
+        )
+        return good / max(peak, await self._peak_now(door, seconds=seconds))
 
     async def _recovered(self, door: int) -> float:
         """
         The peak some seconds after the worst storm, as a part of that before it.
         """
-        await asyncio.sleep(self.scale.recovered_after_seconds)
-        before = await self._peak_now(door)
-        worst, seconds = STORMS[-1], self.scale.recovery_storm_seconds
-        await self._storm(f"{worst}x", worst * self.peak, connections=door, seconds=seconds)
-        await asyncio.sleep(self.scale.recovered_after_seconds)
-        after = await self._peak_now(door)
+        scale, worst = self.scale, STORMS[-1]
+        await asyncio.sleep(scale.recovered_after_seconds)
+        before = await self._peak_now(door, seconds=scale.peak_seconds)
+        await self._storm(f"{worst}x", worst * self.peak, connections=door, seconds=scale.recovery_storm_seconds)
+        await asyncio.sleep(scale.recovered_after_seconds)
+        after = await self._peak_now(door, seconds=scale.peak_seconds)
         self.report.keep("recovery", before=before, after=after)
         return after / before
 
@@ -199,11 +210,10 @@ class Steady:
         self.report.set(**{name: figure})
         self.report.say(f"{name}: {figure:.1%} of the peak around it")
 
-    async def _peak_now(self, connections: int, *, seconds: float = 0.0) -> float:
+    async def _peak_now(self, connections: int, *, seconds: float) -> float:
         """
         Reservations a second in a closed loop, at this moment.
         """
-        seconds = seconds or self.scale.peak_seconds
         async with lines(self.stand.port_of[WORKER], connections) as on:
             asks, (worker, store) = self._asks_for(seconds), self._clocks()
             seen = await closed_loop(on, asks, seconds=seconds, again=_AGAIN)
@@ -216,11 +226,10 @@ class Steady:
         )
         return rate
 
-    async def _storm(self, name: str, rate: float, *, connections: int, seconds: float = 0.0) -> float:
+    async def _storm(self, name: str, rate: float, *, connections: int, seconds: float) -> float:
         """
         Successes in time a second.
         """
-        seconds = seconds or self.scale.storm_seconds
         dues = poisson(rate, seconds, dice=self.dice)
         # Who was refused asks again with the same bytes.
         supply = self._asks_for(seconds)

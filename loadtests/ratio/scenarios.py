@@ -15,11 +15,11 @@ from typing import Final
 from loadtests.ratio import minimal
 from loadtests.ratio.client import Connection, Volley, connections, fire
 from loadtests.ratio.processor import core_seconds, cpu_seconds
-from loadtests.ratio.stand import MINIMAL, Stand
+from loadtests.ratio.stand import BESIDE, CROWD, CROWD_UNWRITTEN, MINIMAL, UNWRITTEN, Pair, Stand, pair_of
 
 CONNECTIONS: Final = 64
-CROWD: Final = 256
-"""Connections at which a worker makes about the most it can, with a file and without."""
+MANY_CONNECTIONS: Final = 256
+"""At which a worker makes about the most it can, with a file and without."""
 POOL: Final = 4096
 """Requests that may come again: they take nothing, or their server does not mind."""
 RESERVATIONS_PER_SECOND_MAX: Final = 40_000
@@ -92,72 +92,58 @@ _everywhere = _again_and_again(lambda stand: stand.slots)
 _sold_out = _again_and_again(lambda stand: stand.sold_out)
 _one_slot = _again_and_again(lambda stand: stand.slots[:1])
 
+
+def _reserving(name: str, what: str, pair: Pair, *, connections: int = CONNECTIONS) -> Scenario:
+    return Scenario(
+        name=name, what=what, worker=pair.worker, valkey=pair.store, make=_reservations, connections=connections
+    )
+
+
+_FSYNCED: Final = Pair(worker="quota-fsync", store="valkey")
+_BESIDE: Final = pair_of(BESIDE)
+
 SCENARIOS: Final = (
     Scenario(name="bare", what="bare aiohttp POST", worker="bare", make=_everywhere),
-    Scenario(
-        name="reserve",
-        what="ours: all rules, fsync, pass, many slots",
-        worker="quota-fsync",
-        valkey="valkey",
-        make=_reservations,
-    ),
+    _reserving("reserve", "ours: all rules, fsync, pass, many slots", _FSYNCED),
     Scenario(
         name="reserve_hot",
         what="ours: the same on one slot",
-        worker="quota-beside",
-        valkey="valkey-beside",
+        worker=_BESIDE.worker,
+        valkey=_BESIDE.store,
         make=_hot_reservations,
     ),
     Scenario(
         name="sold_out",
         what="ours: sold out",
-        worker="quota-fsync",
-        valkey="valkey",
+        worker=_FSYNCED.worker,
+        valkey=_FSYNCED.store,
         expected=SOLD_OUT,
         make=_sold_out,
     ),
-    Scenario(
-        name="memory",
-        what="ours: nothing written to disk",
-        worker="quota-memory",
-        valkey="valkey-memory",
-        make=_reservations,
-    ),
-    Scenario(
-        name="crowd",
-        what="ours: 256 connections, fsync",
-        worker="quota-crowd",
-        valkey="valkey-crowd",
-        make=_reservations,
-        connections=CROWD,
-    ),
-    Scenario(
-        name="crowd_memory",
-        what="ours: 256 connections, nothing written",
-        worker="quota-crowd-memory",
-        valkey="valkey-crowd-memory",
-        make=_reservations,
-        connections=CROWD,
+    _reserving("memory", "ours: nothing written to disk", pair_of(UNWRITTEN)),
+    _reserving("crowd", "ours: 256 connections, fsync", pair_of(CROWD), connections=MANY_CONNECTIONS),
+    _reserving(
+        "crowd_memory", "ours: 256 connections, nothing written", pair_of(CROWD_UNWRITTEN), connections=MANY_CONNECTIONS
     ),
     Scenario(
         name="jwt_cold",
         what="ours: a JWT never seen before",
-        worker="quota-beside",
-        valkey="valkey-beside",
+        worker=_BESIDE.worker,
+        valkey=_BESIDE.store,
         tokens_known=False,
     ),
     Scenario(
         name="jwt_cached",
         what="ours: a JWT verified before",
-        worker="quota-beside",
-        valkey="valkey-beside",
+        worker=_BESIDE.worker,
+        valkey=_BESIDE.store,
         tokens_known=True,
     ),
     Scenario(
         name="redis_py",
         what="aiohttp, redis-py per request, no rules",
         worker="redis-py",
-        valkey="valkey",
+        valkey=_FSYNCED.store,
         make=_everywhere,
     ),
     Scenario(
@@ -175,7 +161,7 @@ async def sell_out(stand: Stand) -> None:
     Take the only place of every slot that is to be sold out.
     """
     requests = stand.people.with_passes(stand.sold_out, len(stand.sold_out))
-    async with connections(stand.port_of["quota-fsync"], 1) as lines:
+    async with connections(stand.port_of[_FSYNCED.worker], 1) as lines:
         await fire(lines, requests, seconds=SELLING_OUT_SECONDS_MAX, expected=HELD)
 
 

@@ -44,7 +44,8 @@ UNWRITTEN: Final = "memory"
 BESIDE: Final = "beside"
 """The fsynced pair whose store is filled by others than `reserve`."""
 CROWD: Final = "crowd"
-"""What the pairs are called that many ask at once, fsynced and, with the other's name behind it, without a file."""
+CROWD_UNWRITTEN: Final = "crowd-memory"
+"""The pairs that many ask at once, fsynced and without a file."""
 MINIMAL: Final = "valkey-minimal"
 CONNECT_SECONDS: Final = 10.0
 WORKERS_GRACE_SECONDS: Final = 10.0
@@ -149,7 +150,7 @@ async def stores_apart(made: Stand) -> None:
     """
     await _pair(made, BESIDE, FSYNC)
     await _pair(made, CROWD, FSYNC)
-    await without_a_file(made, f"{CROWD}-{UNWRITTEN}")
+    await without_a_file(made, CROWD_UNWRITTEN)
     await _store(made, MINIMAL, FSYNC)
 
 

@@ -185,7 +185,7 @@ async def test_requests_that_come_together_are_answered_in_order(door: Door) -> 
 
 
 async def test_a_line_goes_back_to_the_quick_way_after_what_only_the_framework_reads(
-    door: Door, quickly: list[bool]
+    door: Door, quickly: list[bool], eventually: Any
 ) -> None:
     """
     A look, a body in pieces, a refusal put together by the handler: the parser is known to stand between two requests.
@@ -193,8 +193,7 @@ async def test_a_line_goes_back_to_the_quick_way_after_what_only_the_framework_r
     line, raw = await door.line(), _raw("a")
     await line.ask(b"GET /v1/offices/bandung/availability HTTP/1.1\r\nHost: a\r\n\r\n")
     line.writer.write(raw[:-5])
-    await line.writer.drain()
-    await asyncio.sleep(0.02)  # so that the pieces are two
+    await eventually(lambda: quickly == [False, False])  # so that the pieces are two
     answers = [await line.ask(raw[-5:]), await line.ask(_raw("b", FULL)), await line.ask(_raw("cc"))]
 
     assert [201, 409, 201] == [status for status, _, _ in answers]
@@ -253,14 +252,15 @@ async def test_a_request_that_meets_one_under_way_waits_for_its_turn(door: Door,
 
 
 @pytest.mark.parametrize("cut", [40, -20, -1])
-async def test_a_request_in_pieces_gets_the_same_answer(door: Door, cut: int) -> None:
+async def test_a_request_in_pieces_gets_the_same_answer(
+    door: Door, quickly: list[bool], eventually: Any, cut: int
+) -> None:
     """
     Cut in the head or in the body: the handler sees to it.
     """
     line, raw = await door.line(), _raw("a")
     line.writer.write(raw[:cut])
-    await line.writer.drain()
-    await asyncio.sleep(0.02)  # so that the pieces are two
+    await eventually(lambda: quickly == [False])  # so that the pieces are two
 
     assert 201 == (await line.ask(raw[cut:]))[0]
 

@@ -36,11 +36,11 @@
 local claims_of = {}
 
 -- Look. Most accounts have no claims yet: theirs become what the ask brought along, as it is.
-local function look_at(at)
+local function look_at(at, text_at)
   local claimed = claims_of[asks[at + 6]]
   local claims = claimed
   if not claimed then
-    local text, broken = look_at_text(asks_from + at / ASK_WIDTH * 2 + 2, asks[at + 6])
+    local text, broken = look_at_text(text_at + 1, asks[at + 6])
     claims = text and unpacked(text) or false
     if text and not claims then broken = "no claims can be read from " .. asks[at + 6] end
     if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
@@ -55,7 +55,7 @@ local function look_at(at)
     if why == "KEY_REUSED" then return CODE.KEY_REUSED, NO_SEATS, 0, "" end
   end
   -- Claims know the last one that ended; an earlier one is known by its hold alone.
-  local known, seats, pay_by_ms, state = look_at_hold(at, why == "ENDED")
+  local known, seats, pay_by_ms, state = look_at_hold(at, text_at, why == "ENDED")
   if known then return known, seats, pay_by_ms, state end
   if why then return CODE[why], NO_SEATS, number, who end
   if claimed then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end

@@ -31,9 +31,9 @@
 local held = {}
 
 -- Look.
-local function look_at(at)
+local function look_at(at, text_at)
   local reservation_id = asks[at + 1]
-  local known, seats, pay_by_ms, state = look_at_hold(at, asks[at + 7])
+  local known, seats, pay_by_ms, state = look_at_hold(at, text_at, asks[at + 7])
   if known then return known, seats, pay_by_ms, state end
   if held[reservation_id] or at_ms > asks[at + 6] then return CODE.CLAIM_TOO_OLD, NO_SEATS, 0, "" end
   local code, chosen, deadline_ms, word = look_at_places(at)

@@ -42,15 +42,6 @@ local member = reservation_id .. "|" .. ARGV[5]
 -- Numbers above the last one ever given out that a wish has passed over, by slot.
 local gaps_of = {}
 
--- Everything that came back, whenever it is offered to others.
-local function open_pool(number)
-  local seats, broken = look("ZRANGE", of_slot(number, AT_RETURNED_KEY), 0, -1)
-  local pool = {}
-  for index, seat in ipairs(seats or {}) do pool[index] = tonumber(seat) end
-  table.sort(pool)
-  pool_of[number], broken_slot[number] = pool, broken_slot[number] or broken
-end
-
 -- These very numbers, lowest first; nil if one of them is not free.
 local function choose_these(number, numbers)
   local books, highest, fresh = books_of[number], numbers[#numbers], 0
@@ -73,7 +64,8 @@ local function look_at_one(at)
   local books = look_at_slot(number)
   if broken_slot[number] then return CODE.BROKEN, broken_slot[number] end
   if not books[AT_CHANNEL] then return CODE.UNKNOWN_SLOT end
-  open_pool(number)
+  -- Everything that came back, whenever it is offered to others.
+  open_pool(number, "ZRANGE", 0, -1)
   if broken_slot[number] then return CODE.BROKEN, broken_slot[number] end
   if not balanced_books(books) or #pool_of[number] ~= books[AT_RETURNED] then return CODE.UNBALANCED end
   local count, seats = asks[at + 3], nil

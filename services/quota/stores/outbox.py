@@ -17,6 +17,7 @@ from services.quota.stores.valkey import ScriptCall, Valkey
 
 TRIM, STOP = SCRIPTS["trim"], SCRIPTS["stop"]
 ENTRIES_PER_READ_MAX = 100
+"""Of a partition. Each may be as many decisions as a pass has."""
 
 
 class Position(NamedTuple):

@@ -1,5 +1,6 @@
 -- @include "ledger"
 -- @include "holds"
+-- @include "position"
 -- Places of many slots for many families in one call: all is looked at before anything is
 -- written, what is read once is kept, and a write is made once for all who share it. A key
 -- that is not what it should be spoils the asks that need it and no other.
@@ -91,10 +92,9 @@ local function look_at_partition(number)
   local position_key = of_partition(number, AT_POSITION_KEY)
   local position, broken = look_at_text(2 * number - 1, position_key)
   local why_stopped, also_broken = look_at_text(2 * number, of_partition(number, AT_STOPPED_KEY))
-  local begins, seq = "1-", 0
-  if position then begins, seq = string.match(position, "^([1-9]%d*%-)(%d+)$") end
-  if not begins then broken = "no position can be read from " .. position_key end
-  begins_of[number], seq_of[number] = begins or "", tonumber(seq)
+  local epoch, seq = position_of(position)
+  if not epoch then broken = "no position can be read from " .. position_key end
+  begins_of[number], seq_of[number] = math.max(epoch or 0, 1) .. "-", seq
   broken_partition[number], stopped[number] = broken or also_broken, why_stopped or nil
 end
 
@@ -109,19 +109,22 @@ local function look_at_slot(number)
   return books
 end
 
--- Numbers that came back and may be offered now, lowest first; read once, kept in step.
+-- Numbers that came back, lowest first, as far as a command finds them.
+local function open_pool(number, command, ...)
+  local seats, broken = look(command, of_slot(number, AT_RETURNED_KEY), ...)
+  local pool = {}
+  for index, seat in ipairs(seats or {}) do pool[index] = tonumber(seat) end
+  table.sort(pool)
+  pool_of[number], broken_slot[number] = pool, broken_slot[number] or broken
+end
+
+-- Those that may be offered now; read once, kept in step.
 local function look_at_pool(number)
-  local pool = pool_of[number]
-  if pool then return pool end
-  pool = {}
-  if books_of[number][AT_RETURNED] > 0 then
-    local seats, broken = look("ZRANGEBYSCORE", of_slot(number, AT_RETURNED_KEY), "-inf", at_ms)
-    broken_slot[number] = broken_slot[number] or broken
-    for index, seat in ipairs(seats or {}) do pool[index] = tonumber(seat) end
-    table.sort(pool)
+  if not pool_of[number] then
+    if books_of[number][AT_RETURNED] == 0 then return {} end
+    open_pool(number, "ZRANGEBYSCORE", "-inf", at_ms)
   end
-  pool_of[number] = pool
-  return pool
+  return pool_of[number]
 end
 
 -- The lowest run of `count` neighbours among what came back and what is fresh, else the lowest `count`.
@@ -154,7 +157,6 @@ local function choose_seats(number, count)
   local fresh = books[AT_CAPACITY] - next_seat + 1
   if books[AT_RETURNED] > 0 then return choose_among(number, count, fresh) end
   if fresh < count then return nil end
-  if count == 1 then return {next_seat} end
   local seats = {}
   for index = 1, count do seats[index] = next_seat + index - 1 end
   return seats
@@ -171,8 +173,8 @@ local function offered_now(number)
 end
 
 -- What is known about a hold before the slot is asked: code, seats, number, word; nil when there is none.
-local function look_at_hold(at, has_ended)
-  local text, broken = look_at_text(asks_from + at / ASK_WIDTH * texts_per_ask + 1, asks[at + 4])
+local function look_at_hold(at, text_at, has_ended)
+  local text, broken = look_at_text(text_at, asks[at + 4])
   if broken then return CODE.BROKEN, NO_SEATS, 0, broken end
   if not text then
     if has_ended then return CODE.ENDED, NO_SEATS, 0, "" end
@@ -219,12 +221,12 @@ local function look_at_places(at)
   return promise(at, number, seats, at_ms + books[AT_PAY_SECONDS] * 1000)
 end
 
--- What becomes of each ask, before anything is written.
+-- What becomes of each ask, before anything is written. `look_at` is told the row and where the texts of its ask begin.
 local function look_at_all(look_at)
-  local results, index = {}, 0
+  local results, index, text_at = {}, 0, asks_from + 1
   for at = 0, #asks - 1, ASK_WIDTH do
-    results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at)
-    index = index + RESULT_WIDTH
+    results[index + 1], results[index + 2], results[index + 3], results[index + 4] = look_at(at, text_at)
+    index, text_at = index + RESULT_WIDTH, text_at + texts_per_ask
   end
   return results
 end
@@ -305,12 +307,13 @@ local function answer(results)
   local sold_out, noted, index = {}, {}, 1
   for at = 0, #asks - 1, ASK_WIDTH do
     local number = asks[at + 5]
+    local silence = silent[slot_rows[(number - 1) * SLOT_WIDTH + AT_PARTITION]]
     if results[index] == CODE.SOLD_OUT and not noted[number] then
       noted[number] = true
       sold_out[#sold_out + 1] = full(number)
-    elseif results[index] == CODE.HELD and silent[of_slot(number, AT_PARTITION)] then
+    elseif results[index] == CODE.HELD and silence then
       results[index], results[index + 1], results[index + 2] = CODE.BROKEN, NO_SEATS, 0
-      results[index + 3] = silent[of_slot(number, AT_PARTITION)]
+      results[index + 3] = silence
     end
     index = index + RESULT_WIDTH
   end
