@@ -26,7 +26,7 @@ always-show-logo no
 """
 
 
-ALLOCATOR = "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=128:glibc.malloc.mxfast=0"
+ALLOCATOR = "glibc.malloc.tcache_count=60000:glibc.malloc.tcache_max=208:glibc.malloc.mxfast=0"
 """
 The wheel's server uses the C library's allocator. Small pieces, of which scripts are made, are kept at hand without
 end, which makes scripts a third cheaper; larger ones are not, or as much memory again would lie about.
