@@ -155,7 +155,7 @@ def list_windows() -> None:
 
     async def work(db: Database) -> str:
         async with db.connection() as connection:
-            windows = await slot_store.read_windows(connection)
+            windows = await slot_store.read_windows(connection, now=await office_store.read_now(connection))
         lines = [f"{'state':9}{'opens (UTC)':21}{'closes (UTC)':21}{'slots':>7}{'places':>8}  for"]
         for each in windows:
             state = "closed" if each.over else "open" if each.begun else "not open"

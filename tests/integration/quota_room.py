@@ -37,6 +37,8 @@ from services.quota.use_cases.reservations import ask_of
 PARTITIONS = 32
 HOUR_MS = 3_600_000
 SLOT = "bandung.20261130.morning.regular.online"
+SLOT_DAY = "2026-11-30"
+"""Over some day: who looks at what is free from today on sees nothing of it then."""
 _numbers = itertools.count()
 
 

@@ -156,7 +156,7 @@ async def test_a_window_opened_by_hand_stays_when_the_week_is_planned_again(db: 
     opened = await _open_window(db)
     again = await _seed(db, _only(real_seed(), "bandung", "medan"))
     async with db.connection() as connection:
-        listed = await slot_store.read_windows(connection)
+        listed = await slot_store.read_windows(connection, now=WEDNESDAY)
 
     assert 0 == again.changed
     assert [(opened.slots, opened.places, "opened", None)] == [

@@ -5,6 +5,7 @@ Time does not pass here: what a place waits for is moved towards now instead.
 """
 
 import random
+from datetime import date
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from services.quota.use_cases.availability import Availability, Wanted
 from services.quota.use_cases.following import Following
 from tests.conftest import Eventually
 from tests.integration.quota_door import Api, refused, served
-from tests.integration.quota_room import HOUR_MS, SLOT, Room, ask, plan, room_of, said
+from tests.integration.quota_room import HOUR_MS, SLOT, SLOT_DAY, Room, ask, plan, room_of, said
 
 MINUTE_MS = 60_000
 DELAY = Delay(seconds_min=60, seconds_max=1800)
@@ -171,7 +172,7 @@ async def test_people_see_how_many_come_back_and_not_when(room: Room) -> None:
     (at_ms,) = set((await _offered_at(room)).values())
     catalogue = room.catalogue()
     await catalogue.load()
-    shown = await Availability(catalogue, room.free).of("bandung", Wanted(None, 31, ""))
+    shown = await Availability(catalogue, room.free).of("bandung", Wanted(date.fromisoformat(SLOT_DAY), 31, ""))
 
     assert shown is not None
     assert b'"free":0,"returning":2,"state":"sold_out"' in shown.body

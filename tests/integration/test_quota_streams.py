@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestServer
 from services.quota import metrics, routes
 from tests.conftest import Eventually
 from tests.integration.quota_door import Api, refused, served
-from tests.integration.quota_room import SLOT, plan, room_of
+from tests.integration.quota_room import SLOT, SLOT_DAY, plan, room_of
 
 PATH = "/v1/offices/bandung/availability"
+STREAM = f"{PATH}/stream?from={SLOT_DAY}"
 WITHIN_SECONDS = 5.0
 OpenDoor = Callable[..., Awaitable[Api]]
 
@@ -71,7 +72,7 @@ async def open_door(valkey: Any, aiohttp_client: Any) -> AsyncIterator[OpenDoor]
         await one.settle()
 
 
-async def _listening(api: Api, path: str = f"{PATH}/stream", **headers: str) -> Heard:
+async def _listening(api: Api, path: str = STREAM, **headers: str) -> Heard:
     heard = Heard(await api.client.get(path, headers=headers))
     assert (200, "text/event-stream") == (heard.response.status, heard.response.content_type)
     assert 1000 <= int((await heard.event())["retry"]) <= 5000
@@ -84,7 +85,7 @@ async def test_a_listener_hears_what_is_free_and_again_when_a_place_is_taken(ope
     """
     api = await open_door()
     heard = await _listening(api)
-    before, plain = await heard.event(), await api.client.get(PATH)
+    before, plain = await heard.event(), await api.client.get(f"{PATH}?from={SLOT_DAY}")
     await api.reserve(persons=3)
     after = await heard.event()
 
@@ -161,7 +162,7 @@ async def test_more_listeners_than_the_limit_are_told_to_come_later(
     """
     api = await open_door(stream_listeners_max=2)
     first, _ = [await _listening(api) for _ in range(2)]
-    turned_away = await api.client.get(f"{PATH}/stream", headers={"Accept-Language": "en"})
+    turned_away = await api.client.get(STREAM, headers={"Accept-Language": "en"})
     status, code, body = await refused(turned_away)
     plain = await api.client.get(PATH)
     first.response.close()
@@ -170,7 +171,7 @@ async def test_more_listeners_than_the_limit_are_told_to_come_later(
     assert 5 <= int(turned_away.headers["Retry-After"]) == body["retry_after"] <= 60
 
     async def let_in() -> bool:
-        response = await api.client.get(f"{PATH}/stream")
+        response = await api.client.get(STREAM)
         return bool(response.status == 200)
 
     await eventually(let_in, within_seconds=WITHIN_SECONDS)
@@ -203,7 +204,7 @@ async def test_a_listener_that_does_not_read_loses_its_stream_and_nobody_else_do
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.setblocking(False)
         await asyncio.get_running_loop().sock_connect(deaf, (api.client.host, api.client.port))
-        await asyncio.get_running_loop().sock_sendall(deaf, f"GET {PATH}/stream HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await asyncio.get_running_loop().sock_sendall(deaf, f"GET {STREAM} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         heard = await _listening(api)
         await heard.event()
         for number in range(20):

@@ -49,13 +49,13 @@ ON CONFLICT (window_id) DO UPDATE SET
     opens_at = excluded.opens_at, closes_at = excluded.closes_at, pay_seconds = excluded.pay_seconds;
 
 -- read_windows --
--- Windows that are open or to come, and those that closed lately, newest last, with the open places they release.
+-- Windows that are open at $1 or to come, and those that closed lately, newest last, with the open places they release.
 SELECT w.window_id, w.kind, w.office_id, w.timezone, w.first_day, w.last_day, w.opens_at, w.closes_at, w.pay_seconds,
-    (w.opens_at <= now()) AS begun, (w.closes_at <= now()) AS over,
+    (w.opens_at <= $1) AS begun, (w.closes_at <= $1) AS over,
     count(s.slot_id) AS slots, coalesce(sum(s.capacity), 0) AS places
 FROM service_window AS w
 LEFT JOIN slot AS s ON s.window_id = w.window_id AND NOT s.closed
-WHERE w.closes_at > now() - interval '7 days'
+WHERE w.closes_at > $1::timestamptz - interval '7 days'
 GROUP BY w.window_id
 ORDER BY w.opens_at, w.window_id
 LIMIT 1000;

@@ -68,11 +68,11 @@ async def put_windows(connection: Connection, windows: Sequence[WindowRow]) -> N
     await connection.execute(SQL.put_windows, as_json(windows))
 
 
-async def read_windows(connection: Connection) -> list[WindowListed]:
+async def read_windows(connection: Connection, *, now: dt.datetime) -> list[WindowListed]:
     """
-    Windows of the last seven days, now and to come.
+    Windows of the seven days before `now`, open then and to come.
     """
-    return [WindowListed(**row) for row in await connection.fetch(SQL.read_windows)]
+    return [WindowListed(**row) for row in await connection.fetch(SQL.read_windows, now)]
 
 
 async def put(connection: Connection, slots: Sequence[PlannedSlot]) -> list[str]:
