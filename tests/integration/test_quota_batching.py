@@ -3,7 +3,7 @@ Many asks in one write: the answers of one by one, and nobody pays for another's
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -164,6 +164,27 @@ async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
     assert [UnicodeEncodeError, *[Permanent] * 4] == [type(one) for one in bad]
     seats = [one.seats for one in (first, second, third, fourth, fifth) if isinstance(one, Held)]
     assert [(1,), (2,), (3,), (4,), (5,)] == seats
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("spoil", [lambda text: b"x" * len(text), lambda text: text[:-1], lambda text: text[:-3]])
+async def test_books_that_cannot_be_read_refuse_their_own_slot_alone(
+    room: Room, spoil: Callable[[bytes], bytes]
+) -> None:
+    """
+    Whether they are another text, which read as msgpack would be numbers, or end too soon: not a byte of them changes.
+    """
+    key = room.keys.books(SLOT)
+    await room.valkey.call("SET", key, spoil(await room.valkey.call("GET", key)))
+    spoiled = await room.valkey.call("GET", key)
+    decider = room.batching(lanes=1)
+
+    bad, good = await asyncio.gather(*(decider.decide(ask(slot)) for slot in (SLOT, FAR)), return_exceptions=True)
+
+    assert Permanent is type(bad)
+    assert "no books can be read" in str(bad)
+    assert isinstance(good, Held)
+    assert spoiled == await room.valkey.call("GET", key)
 
 
 class _Watched(Whole):

@@ -160,7 +160,7 @@ class Spelling:
             body = known.packed_id + _pack(ask.account_id) + _pack(ask.person_ids)
             hold = known.hold_prefix + reservation_id
             rows += (reservation_id, _text(body), len(ask.person_ids), hold, at, first, second)
-        return _pack((partitions, slots, rows))
+        return _pack([len(partitions), len(slots), len(rows), *partitions, *slots, *rows])
 
     def _learn(self, slot_id: str) -> _SlotKeys:
         keys, partition = self._keys, self._keys.partition_of(slot_id)

@@ -5,7 +5,8 @@
 -- written, what is read once is kept, and a write is made once for all who share it. A key
 -- that is not what it should be spoils the asks that need it and no other.
 --
--- The batch is msgpack: {partitions, slots, asks}, each flat, because a table costs more than a number:
+-- The batch is one msgpack array: how many values partitions, slots and asks take, and the values, one after the other,
+-- because a table costs more than a number:
 --   partitions  position key, stopped key, outbox key
 --   slots       slot_id, books key, returned key, takers key, number of its partition
 --   asks        reservation_id, body, count of persons, hold key, number of its slot, and two of the script's own
@@ -27,8 +28,13 @@ local CODE = {
 -- For as long as this a worker may refuse by itself: a place that comes back sooner is sold later.
 local GATE_MS = 1000
 
-local batch = cmsgpack.unpack(ARGV[1])
-local partition_rows, slot_rows, asks = batch[1], batch[2], batch[3]
+-- Of more than fifteen values and fewer than 65,536: its head takes three bytes. What is spread is an array at once.
+local function spread(after, ...) return after, {...} end
+local after, sizes = spread(cmsgpack.unpack_limit(ARGV[1], 3, 3))
+local partition_rows, slot_rows, asks
+after, partition_rows = spread(cmsgpack.unpack_limit(ARGV[1], sizes[1], after))
+after, slot_rows = spread(cmsgpack.unpack_limit(ARGV[1], sizes[2], after))
+after, asks = spread(cmsgpack.unpack_limit(ARGV[1], sizes[3], after))
 local at_ms = clock_ms()
 
 -- What is known of partitions and slots by their number in the batch: a column for each thing, and the rare ones stay
@@ -102,8 +108,8 @@ local function look_at_slot(number)
   local at = (number - 1) * SLOT_WIDTH
   local books_key, partition = slot_rows[at + AT_BOOKS_KEY], slot_rows[at + AT_PARTITION]
   local text, broken = look_at_text(slots_from + number, books_key)
-  local books = text and unpacked(text) or {}
-  if text and not books[1] then broken = "no books can be read from " .. books_key end
+  local books = text and books_in(text) or {}
+  if text and not books[AT_PAY_SECONDS] then broken = "no books can be read from " .. books_key end
   if not begins_of[partition] then look_at_partition(partition) end
   books_of[number], broken_slot[number] = books, broken
   return books
