@@ -17,6 +17,7 @@ _UTIME = 11
 """Place of utime among the fields after the program's name; stime is the next."""
 _TIMES_OF_A_CORE: Final = 8
 """user, nice, system, idle, iowait, irq, softirq, steal."""
+_INTERRUPTS: Final = Path("/proc/interrupts")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,32 @@ class Cores:
 def two_cores() -> Cores:
     """
     Two cores this process may use. Raises a sentence where there are none to keep apart.
+
+    The worker's is the one that devices have interrupted least: the disk calls where those are who wait for it.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise StackError("cores are kept apart by Linux only")
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         raise StackError("the worker needs a core of its own: two cores at least")
-    return Cores(worker=allowed[-1], rest=allowed[0])
+    calls = device_interrupts(_INTERRUPTS.read_text())
+    by_calls = sorted(allowed, key=lambda core: (calls.get(core, 0), -core))
+    return Cores(worker=by_calls[0], rest=by_calls[-1])
+
+
+def device_interrupts(table: str) -> dict[int, int]:
+    """
+    How often devices have interrupted each core, out of /proc/interrupts: the rows that have a number for a name.
+    """
+    head, *rows = table.splitlines()
+    cores = [int(name.removeprefix("CPU")) for name in head.split()]
+    calls = dict.fromkeys(cores, 0)
+    for row in rows:
+        name, _, counts = row.partition(":")
+        if name.strip().isdigit():
+            for core, count in zip(cores, counts.split(), strict=False):
+                calls[core] += int(count)
+    return calls
 
 
 def pin(pid: int, core: int) -> None:
