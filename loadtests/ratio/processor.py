@@ -7,6 +7,7 @@ Called by the bench around every round. Reads /proc; changes nothing but affinit
 import dataclasses
 import os
 import platform
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,17 +34,21 @@ class Cores:
 def two_cores() -> Cores:
     """
     Two cores this process may use. Raises a sentence where there are none to keep apart.
-
-    The worker's is the one that devices have interrupted least: the disk calls where those are who wait for it.
     """
     if not hasattr(os, "sched_setaffinity"):
         raise StackError("cores are kept apart by Linux only")
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = os.sched_getaffinity(0)
     if len(allowed) < 2:
         raise StackError("the worker needs a core of its own: two cores at least")
-    calls = device_interrupts(_INTERRUPTS.read_text())
-    by_calls = sorted(allowed, key=lambda core: (calls.get(core, 0), -core))
-    return Cores(worker=by_calls[0], rest=by_calls[-1])
+    return apart(allowed, device_interrupts(_INTERRUPTS.read_text()))
+
+
+def apart(cores: Iterable[int], interrupts: Mapping[int, int]) -> Cores:
+    """
+    The worker's is the core that devices interrupt least: the disk calls where those are who wait for it.
+    """
+    quietest_first = sorted(cores, key=lambda core: (interrupts.get(core, 0), -core))
+    return Cores(worker=quietest_first[0], rest=quietest_first[-1])
 
 
 def device_interrupts(table: str) -> dict[int, int]:
@@ -52,13 +57,13 @@ def device_interrupts(table: str) -> dict[int, int]:
     """
     head, *rows = table.splitlines()
     cores = [int(name.removeprefix("CPU")) for name in head.split()]
-    calls = dict.fromkeys(cores, 0)
+    interrupts = dict.fromkeys(cores, 0)
     for row in rows:
         name, _, counts = row.partition(":")
         if name.strip().isdigit():
             for core, count in zip(cores, counts.split(), strict=False):
-                calls[core] += int(count)
-    return calls
+                interrupts[core] += int(count)
+    return interrupts
 
 
 def pin(pid: int, core: int) -> None:

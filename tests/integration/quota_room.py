@@ -5,6 +5,7 @@ Quota's stores over a real Valkey, and the plans, asks and events tests feed the
 import dataclasses
 import itertools
 import time
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -36,9 +37,9 @@ from services.quota.use_cases.reservations import ask_of
 
 PARTITIONS = 32
 HOUR_MS = 3_600_000
-SLOT = "bandung.20261130.morning.regular.online"
-SLOT_DAY = "2026-11-30"
+SLOT_DAY = date(2026, 11, 30)
 """Over some day: who looks at what is free from today on sees nothing of it then."""
+SLOT = f"bandung.{SLOT_DAY:%Y%m%d}.morning.regular.online"
 _numbers = itertools.count()
 
 

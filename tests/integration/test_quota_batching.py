@@ -167,7 +167,11 @@ async def test_one_bad_ask_does_not_spoil_a_batch(room: Room) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("spoil", [lambda text: b"x" * len(text), lambda text: text[:-1], lambda text: text[:-3]])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda text: b"x" * len(text), lambda text: text[:-1], lambda text: text[:-3]],
+    ids=["another text", "a byte short", "a value short"],
+)
 async def test_books_that_cannot_be_read_refuse_their_own_slot_alone(
     room: Room, spoil: Callable[[bytes], bytes]
 ) -> None:

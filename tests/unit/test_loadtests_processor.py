@@ -2,11 +2,7 @@
 Which core is whose.
 """
 
-import os
-
-import pytest
-
-from loadtests.ratio import processor
+from loadtests.ratio.processor import Cores, apart, device_interrupts
 
 TABLE = """\
            CPU0       CPU2
@@ -20,18 +16,13 @@ def test_devices_interrupts_are_counted_by_core_and_timers_are_not() -> None:
     """
     A core's own number is kept: numbers have gaps where one is switched off.
     """
-    assert {0: 25, 2: 1000} == processor.device_interrupts(TABLE)
+    assert {0: 25, 2: 1000} == device_interrupts(TABLE)
 
 
-def test_the_worker_has_the_core_that_devices_leave_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_has_the_core_that_devices_leave_alone() -> None:
     """
     The last one where it makes no difference.
     """
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2})
-    monkeypatch.setattr(processor, "device_interrupts", lambda _: {0: 25, 2: 1000})
-    busy = processor.two_cores()
-    monkeypatch.setattr(processor, "device_interrupts", lambda _: {0: 7, 2: 7})
-    quiet = processor.two_cores()
-
-    assert (0, 2) == (busy.worker, busy.rest)
-    assert (2, 0) == (quiet.worker, quiet.rest)
+    assert Cores(worker=0, rest=2) == apart({0, 2}, {0: 25, 2: 1000})
+    assert Cores(worker=2, rest=0) == apart({0, 2}, {0: 7, 2: 7})
+    assert Cores(worker=2, rest=0) == apart({0, 2}, {})

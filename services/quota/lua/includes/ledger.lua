@@ -1,4 +1,3 @@
--- @include "unpacked"
 -- A slot's ledger and the terms it sells on. Seats 1..next_seat-1 have been given out at least
 -- once; those unused now lie in `returned` (may be offered) or `withheld` (the plan shrank below
 -- them). Seats next_seat..capacity are fresh. So: free = returned + fresh, and
@@ -17,22 +16,25 @@ local AT_CHANNEL, AT_CLOSED, AT_OPENS_AT_MS, AT_CLOSES_AT_MS, AT_PAY_SECONDS = 9
 -- How the array begins in msgpack.
 local BOOKS_HEAD = 0x90 + #BOOKS
 
-local function row_of(fine, _, ...) return fine and {...} or nil end
+local function whole_books(fine, _, ...)
+  if fine and select("#", ...) == #BOOKS then return {...} end
+  return nil
+end
 
 -- The array, nil when the text is none. Made at once: value by value it would be moved four times while it grows.
 local function books_in(text)
   if string.byte(text) ~= BOOKS_HEAD then return nil end
-  return row_of(pcall(cmsgpack.unpack_limit, text, #BOOKS, 1))
+  return whole_books(pcall(cmsgpack.unpack_limit, text, #BOOKS, 1))
 end
 
 -- The ledger as a table, or nil for a slot that was never loaded.
 local function read_ledger(key, returned)
   local text = redis.call("GET", key)
   if not text then return nil end
-  local row = unpacked(text)
-  if not row then error("no books can be read from " .. key) end
+  local books = books_in(text)
+  if not books then error("no books can be read from " .. key) end
   local ledger = {seats_returned = redis.call("ZCARD", returned)}
-  for index, name in ipairs(BOOKS) do ledger[name] = row[index] end
+  for index, name in ipairs(BOOKS) do ledger[name] = books[index] end
   return ledger
 end
 

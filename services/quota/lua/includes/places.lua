@@ -28,13 +28,21 @@ local CODE = {
 -- For as long as this a worker may refuse by itself: a place that comes back sooner is sold later.
 local GATE_MS = 1000
 
--- Of more than fifteen values and fewer than 65,536: its head takes three bytes. What is spread is an array at once.
-local function spread(after, ...) return after, {...} end
-local after, sizes = spread(cmsgpack.unpack_limit(ARGV[1], 3, 3))
-local partition_rows, slot_rows, asks
-after, partition_rows = spread(cmsgpack.unpack_limit(ARGV[1], sizes[1], after))
-after, slot_rows = spread(cmsgpack.unpack_limit(ARGV[1], sizes[2], after))
-after, asks = spread(cmsgpack.unpack_limit(ARGV[1], sizes[3], after))
+-- Of more than fifteen values and fewer than 65,536: its head takes three bytes.
+local read_to = 3
+
+local function taken(after, ...)
+  read_to = after
+  return {...}
+end
+
+-- The batch's next values, made an array at once: one that grows is moved at every doubling.
+local function next_values(count) return taken(cmsgpack.unpack_limit(ARGV[1], count, read_to)) end
+
+local sizes = next_values(3)
+local partition_rows = next_values(sizes[1])
+local slot_rows = next_values(sizes[2])
+local asks = next_values(sizes[3])
 local at_ms = clock_ms()
 
 -- What is known of partitions and slots by their number in the batch: a column for each thing, and the rare ones stay
@@ -108,11 +116,11 @@ local function look_at_slot(number)
   local at = (number - 1) * SLOT_WIDTH
   local books_key, partition = slot_rows[at + AT_BOOKS_KEY], slot_rows[at + AT_PARTITION]
   local text, broken = look_at_text(slots_from + number, books_key)
-  local books = text and books_in(text) or {}
-  if text and not books[AT_PAY_SECONDS] then broken = "no books can be read from " .. books_key end
+  local books = text and books_in(text)
+  if text and not books then broken = "no books can be read from " .. books_key end
   if not begins_of[partition] then look_at_partition(partition) end
-  books_of[number], broken_slot[number] = books, broken
-  return books
+  books_of[number], broken_slot[number] = books or {}, broken
+  return books_of[number]
 end
 
 -- Numbers that came back, lowest first, as far as a command finds them.
